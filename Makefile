@@ -1,0 +1,103 @@
+# One Makefile, not recursive; sources by wildcard, dependencies by -MMD -MP. `make help` lists the targets.
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CC ?= gcc
+SAN ?=
+COV ?=
+B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+comma := ,
+T ?= 60
+
+PKGS := libmicrohttpd libssl libcrypto jansson libcurl yaml-0.1 sqlite3 expat
+WARN := -std=c11 -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wformat=2 -Wundef -Wvla -Wcast-qual \
+	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wnull-dereference -Wimplicit-fallthrough
+HARDEN := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
+OPT ?= -O2 -g
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"'
+CFLAGS = $(WARN) $(OPT) $(HARDEN) $(SANFLAGS) $(shell pkg-config --cflags $(PKGS))
+LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread $(SANFLAGS)
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -lm
+
+SCRIPTS := $(wildcard server/bootstrap/*.sh)
+GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(SCRIPTS))
+LIB_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c providers/*.c providers/*/*.c))
+SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/support/*.c)
+TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
+TEST_SCRIPTS := $(wildcard tests/*/test_*.sh tests/*/test_*.py)
+TOOL_SRC := $(wildcard tests/sim/*_main.c tests/bench/*_main.c tests/conformance/*_main.c tests/e2e/*_main.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
+TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
+
+.PHONY: all deps test lint format demo bench fuzz check-all install clean help
+.SECONDARY: $(GEN)
+all: $(B)/muster
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+deps: ## install what is missing (Debian packages)
+	@sh deploy/install-deps.sh $(DEPS)
+
+$(B)/gen/%_sh.h: server/bootstrap/%.sh server/bootstrap/embed.awk
+	@mkdir -p $(@D)
+	awk -v name=$*_sh -f server/bootstrap/embed.awk $< >$@.tmp && mv $@.tmp $@
+
+$(B)/obj/%.o: %.c | deps $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/libmuster.a: $(call obj,$(LIB_SRC))
+	@rm -f $@ && ar rcs $@ $^
+$(B)/libsim.a: $(call obj,$(SIM_SRC))
+	@rm -f $@ && ar rcs $@ $^
+
+$(B)/muster: $(call obj,server/main.c) $(B)/libmuster.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(TESTS): $(B)/tests/%: $(B)/obj/tests/%.o $(B)/libsim.a $(B)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(TOOLS): $(B)/tests/%: $(B)/obj/tests/%_main.o $(B)/libsim.a $(B)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(FUZZERS): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+$(REPLAYS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS)
+
+test: lint build-tests ## lint, unit, contract and end-to-end tests
+	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
+
+lint: | deps ## layers, sizes, banned functions, formatting
+	@bash tests/lint/lint.sh
+
+format: ## clang-format everything
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
+
+demo: build-tests ## the founding story on this machine, no account anywhere
+	@B=$(B) bash tests/sim/demo.sh
+
+bench: build-tests ## measured aims, as ratios
+	@B=$(B) bash tests/bench/bench.sh
+
+fuzz: ## every parser, T seconds each
+	@B=build/fuzz T=$(T) bash tests/fuzz/fuzz.sh $(FUZZ_SRC)
+
+install: $(B)/muster ## PREFIX=/usr/local, DESTDIR honoured
+	install -D -m 0755 $(B)/muster $(DESTDIR)$(PREFIX)/bin/muster
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,36 @@
+/* The subcommands: one function each, called with argv[0] = the subcommand's name. They return the exit status. */
+#ifndef MUSTER_CLI_CLI_H
+#define MUSTER_CLI_CLI_H
+
+#include "server/base/err.h"
+
+#include <stddef.h>
+
+enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+int cli_serve(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_version(int argc, char **argv);
+
+/* One option of a subcommand, for parsing and for --help. */
+struct cli_option {
+    const char *name;  /* "--config" */
+    const char *brief; /* "-c", or NULL */
+    const char *value; /* "FILE" when it takes one, else NULL */
+    const char *help;
+};
+
+struct cli_command {
+    const char *name, *synopsis, *help; /* synopsis: what follows the name; help: one paragraph */
+    const struct cli_option *options;   /* ended by {.name = NULL} */
+};
+
+/* Walks argv: calls each(arg, option or NULL for an operand, value). "--" ends options; "--name=value" is accepted.
+ * Returns -1 to go on with the command, else the exit status (--help, or a usage error that was printed). */
+int cli_parse(const struct cli_command *c, int argc, char **argv,
+              int (*each)(void *arg, const struct cli_option *o, const char *value), void *arg);
+
+/* "muster: sentence" on standard error; returns CLI_FAILED. */
+int cli_fail(const struct err *e);
+
+#endif
