@@ -1,0 +1,193 @@
+/*
+ * Never change a migration that was released: add one. Names are the record's own (model.h); booleans are 0 and 1,
+ * times are milliseconds, 0 = not yet. INTEGER holds 64 bits (BIGINT where a database tells them apart).
+ *
+ * Partial indexes hold only what is under way, so that their size, and with it the cost of a delivery, does not depend
+ * on how much is remembered. Their conditions must appear literally in the queries. They carry what the counts of
+ * store_balance ask, which are then read from the index alone.
+ */
+#include "server/store/schema.h"
+
+#include "server/model.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+_Static_assert(JOB_QUEUED == 1 && WANT_MACHINE == 1, "job_waiting and store_job.c name these numbers");
+_Static_assert(M_IDLE == 3 && M_BUSY == 4 && M_ENDING == 5 && M_GONE == 6,
+               "machine_* and store_machine.c name these numbers");
+
+struct migration {
+    int64_t version;
+    const char *const *statements; /* NULL-ended */
+};
+
+static const char *const V1[] = {
+    "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
+
+    /* id = time in ms * 1000 + n: appended in the order of time, found by time, no index to keep (store_delivery.c) */
+    "CREATE TABLE delivery (id INTEGER PRIMARY KEY, guid TEXT NOT NULL)",
+
+    "CREATE TABLE job ("
+    " id INTEGER PRIMARY KEY,"
+    " run_id INTEGER NOT NULL,"
+    " run_attempt INTEGER NOT NULL,"
+    " repo_id INTEGER NOT NULL,"
+    " installation_id INTEGER NOT NULL,"
+    " queued_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " want INTEGER NOT NULL,"
+    " repo TEXT, default_branch TEXT, head_sha TEXT, name TEXT, workflow_name TEXT,"
+    " labels_json TEXT, label_key TEXT, runner_name TEXT, conclusion TEXT, plan_json TEXT, reason TEXT)",
+    "CREATE INDEX job_waiting ON job (repo_id, label_key, queued_ms, state, want) WHERE state = 1 AND want = 1",
+
+    "CREATE TABLE machine ("
+    " name TEXT NOT NULL PRIMARY KEY,"
+    " state INTEGER NOT NULL,"
+    " job_id INTEGER NOT NULL,"
+    " taken_job_id INTEGER NOT NULL,"
+    " installation_id INTEGER NOT NULL,"
+    " repo_id INTEGER NOT NULL,"
+    " runner_id INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " launched_ms INTEGER NOT NULL,"
+    " ended_ms INTEGER NOT NULL,"
+    " boot_deadline_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL,"
+    " surplus_ms INTEGER NOT NULL,"
+    " candidate INTEGER NOT NULL,"
+    " round INTEGER NOT NULL,"
+    " cloud TEXT NOT NULL, region TEXT NOT NULL, instance_id TEXT NOT NULL,"
+    " repo TEXT, labels_json TEXT, label_key TEXT, plan_json TEXT, sealed_jit TEXT, reason TEXT)",
+    "CREATE INDEX machine_live ON machine (name, state) WHERE state < 6",
+    "CREATE INDEX machine_supply ON machine (repo_id, label_key, created_ms, surplus_ms, state) WHERE state < 4",
+    "CREATE INDEX machine_job ON machine (job_id, state)",
+
+    /* ready_ms: when it may be claimed: due_ms, or the end of the lease. again_*: put while claimed (store_task.c). */
+    "CREATE TABLE task ("
+    " id INTEGER PRIMARY KEY,"
+    " kind INTEGER NOT NULL,"
+    " subject TEXT NOT NULL,"
+    " priority INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL,"
+    " ready_ms INTEGER NOT NULL,"
+    " generation INTEGER NOT NULL,"
+    " claimed INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL,"
+    " again_ms INTEGER,"
+    " again_priority INTEGER,"
+    " UNIQUE (kind, subject))",
+    "CREATE INDEX task_ready ON task (priority, ready_ms)",
+
+    "CREATE TABLE event ("
+    " id INTEGER PRIMARY KEY,"
+    " at_ms INTEGER NOT NULL,"
+    " job_id INTEGER NOT NULL,"
+    " machine TEXT,"
+    " kind TEXT NOT NULL,"
+    " detail TEXT)",
+    "CREATE INDEX event_job ON event (job_id) WHERE job_id > 0",
+    NULL,
+};
+
+static const struct migration MIGRATIONS[] = {
+    {1, V1},
+};
+
+int64_t schema_newest(void)
+{
+    return MIGRATIONS[ARRAY_LEN(MIGRATIONS) - 1].version;
+}
+
+struct tables {
+    bool any, ours;
+};
+
+static int see_table(void *arg, const struct db_val *cols, size_t n, struct err *e)
+{
+    struct tables *t = arg;
+
+    (void)n;
+    (void)e;
+    t->any = true;
+    if (cols[0].s != NULL && strcmp(cols[0].s, "schema_version") == 0)
+        t->ours = true;
+    return 0;
+}
+
+static int see_version(void *arg, const struct db_val *cols, size_t n, struct err *e)
+{
+    (void)n;
+    (void)e;
+    *(int64_t *)arg = cols[0].i;
+    return 0;
+}
+
+/* 0: an empty database. */
+static int read_version(const struct db_driver *drv, struct db *d, int64_t *out, struct err *e)
+{
+    struct tables t = {false, false};
+    int64_t version = 0;
+
+    if (drv->exec(d, drv->tables_sql, NULL, 0, see_table, &t, NULL, e))
+        return -1;
+    if (t.any && !t.ours)
+        return err_set(e, ERR_INVALID, "database %s belongs to another program: it has tables, but none of muster's",
+                       drv->name(d));
+    if (t.ours && drv->exec(d, "SELECT version FROM schema_version", NULL, 0, see_version, &version, NULL, e))
+        return -1;
+    if (version > schema_newest())
+        return err_set(e, ERR_INVALID,
+                       "database %s has schema version %lld, and muster %s knows versions up to %lld: start the newer "
+                       "muster that made it, or restore a backup",
+                       drv->name(d), (long long)version, MUSTER_VERSION, (long long)schema_newest());
+    *out = version;
+    return 0;
+}
+
+static int run(const struct db_driver *drv, struct db *d, const char *sql, struct err *e)
+{
+    return drv->exec(d, sql, NULL, 0, NULL, NULL, NULL, e);
+}
+
+static int apply(const struct db_driver *drv, struct db *d, const struct migration *m, struct err *e)
+{
+    struct db_val version = DB_I(m->version);
+
+    for (const char *const *sql = m->statements; *sql != NULL; sql++) {
+        if (run(drv, d, *sql, e))
+            return err_wrap(e, "migration %lld", (long long)m->version);
+    }
+    return drv->exec(d, "UPDATE schema_version SET version = $1", &version, 1, NULL, NULL, NULL, e);
+}
+
+static int apply_from(const struct db_driver *drv, struct db *d, int64_t version, struct err *e)
+{
+    if (version == 0 && (run(drv, d, "CREATE TABLE schema_version (version INTEGER NOT NULL)", e) ||
+                         run(drv, d, "INSERT INTO schema_version (version) VALUES (0)", e)))
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(MIGRATIONS); i++) {
+        if (MIGRATIONS[i].version > version && apply(drv, d, &MIGRATIONS[i], e))
+            return -1;
+    }
+    return 0;
+}
+
+int schema_migrate(const struct db_driver *drv, struct db *d, struct err *e)
+{
+    int64_t version;
+
+    if (read_version(drv, d, &version, e))
+        return -1;
+    if (version == schema_newest())
+        return 0;
+    if (drv->begin(d, e))
+        return -1;
+    /* Read again: another replica may have migrated it while this one waited for the lock. */
+    if (read_version(drv, d, &version, e) || apply_from(drv, d, version, e) || drv->commit(d, e)) {
+        drv->rollback(d);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,149 @@
+/*
+ * Everything that must survive: jobs, machines, deliveries, tasks with leases, timeline events.
+ *
+ * Group commit. One committer thread owns the writing connection. Work is handed to it as a function over an open
+ * transaction; it runs all that are waiting inside one transaction (a savepoint each, so that one failure undoes only
+ * its own), commits once, and only then tells each caller. One fsync serves everybody who waited for it.
+ *
+ *     store_write(s, fn, arg, e)             block until it is on disk
+ *     store_submit(s, fn, arg, done, arg)    return at once; done() runs on the committer thread after the commit
+ *     store_read(s, fn, arg, e)              on a reading connection, never waits for a writer
+ *
+ * fn may run again (a neighbour in the batch failed, a database fault passed), so it must start by resetting what it
+ * fills. It must not block, nor call store_write: it is on the committer's thread, as done is.
+ * Each statement of a read sees what was committed when it began.
+ * After ERR_QUOTA (disk full) the store goes on serving reads, and writes again once there is room.
+ *
+ * Every query stands in one of store_*.c, once. Callbacks per row may change what they are shown, but for events.
+ */
+#ifndef MUSTER_STORE_STORE_H
+#define MUSTER_STORE_STORE_H
+
+#include "server/base/err.h"
+#include "server/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct store;
+struct store_tx; /* an open transaction, or a reading connection: valid inside fn only */
+
+typedef int store_fn(struct store_tx *t, void *arg, struct err *e);
+typedef void store_done_fn(void *arg, int rc, const struct err *e);
+
+/* url: "sqlite:/path/file.db". Creates the file (mode 0600) and its tables, or migrates them forward. A database of a
+ * newer version, an unwritable path, a full disk: ERR_INVALID / ERR_QUOTA with one clear sentence, nothing changed. */
+int store_open(const char *url, struct store **out, struct err *e) MUST_USE;
+/* Finishes what was submitted, then closes. Accepts NULL. */
+void store_close(struct store *s);
+
+int store_write(struct store *s, store_fn *fn, void *arg, struct err *e) MUST_USE;
+void store_submit(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg);
+int store_read(struct store *s, store_fn *fn, void *arg, struct err *e) MUST_USE;
+
+/* Called on the committer thread after each commit in which a task became due earlier than store_task_next_due last
+ * told (after a claim: in which any was put); must not block. When this returns, the one before runs no more. */
+void store_on_task(struct store *s, void (*wake)(void *arg), void *arg);
+
+/* Can it be written? 0, or why not: for readiness. Never waits: it tells how the last commit went, and when that was
+ * some time ago or failed, sends a small write, whose outcome the next call tells. */
+int store_health(struct store *s, struct err *e) MUST_USE;
+
+/* --- deliveries ----------------------------------------------------------------------------------------------- */
+
+/* Remember a delivery id (GUID text, at most 64 bytes). *known = it was there already (then nothing is changed).
+ * Known ids are also held in memory, loaded at open, so that this costs no look-up on disk. */
+int store_delivery_put(struct store_tx *t, const char *guid, int64_t now_ms, bool *known, struct err *e) MUST_USE;
+
+/* --- jobs ----------------------------------------------------------------------------------------------------- */
+
+/* Merge what an event says. Inserts, or moves state forward (never back) and fills in what was unknown; our own fields
+ * (want, plan_json, reason) of an existing row stay, except that a new row takes them from j.
+ * *before: state before (-1 = new); *moved: did the state move forward (or is it new)? */
+int store_job_merge(struct store_tx *t, const struct job *j, int *before, bool *moved, struct err *e) MUST_USE;
+int store_job_get(struct store_tx *t, int64_t id, struct job *out, bool *found, struct err *e) MUST_USE;
+/* Our decision. NULL plan or reason leaves the column as it is; "" clears the reason. */
+int store_job_decide(struct store_tx *t, int64_t id, enum job_want want, const char *plan_json, const char *reason,
+                     struct err *e) MUST_USE;
+
+/* --- machines ------------------------------------------------------------------------------------------------- */
+
+int store_machine_insert(struct store_tx *t, const struct machine *m, struct err *e) MUST_USE;
+int store_machine_get(struct store_tx *t, const char *name, struct machine *out, bool *found, struct err *e) MUST_USE;
+/* Writes every field but name, repo, labels, created_ms and job_id, if the stored state is still `expected`;
+ * *changed = it was. */
+int store_machine_update(struct store_tx *t, const struct machine *m, enum machine_state expected, bool *changed,
+                         struct err *e) MUST_USE;
+
+/* Jobs and machines of one repository and label set, for demand and supply. */
+struct store_balance {
+    int64_t demand;  /* jobs QUEUED with WANT_MACHINE */
+    int64_t supply;  /* machines WANTED, LAUNCHING, BOOTING, IDLE; surplus ones too */
+    int64_t surplus; /* of these, marked as surplus */
+};
+int store_balance(struct store_tx *t, int64_t repo_id, const char *label_key, struct store_balance *out,
+                  struct err *e) MUST_USE;
+/* Machines that were launched for a job, ended, and never took one. */
+int store_machine_failures(struct store_tx *t, int64_t job_id, int64_t *out, struct err *e) MUST_USE;
+/* The oldest job that waits without a machine before BUSY made for it (the oldest waiting one if all have); found =
+ * false: none. */
+int store_job_next_unserved(struct store_tx *t, int64_t repo_id, const char *label_key, struct job *out, bool *found,
+                            struct err *e) MUST_USE;
+/* The n newest machines before BUSY that are not marked (mark) / the n oldest marked ones (unmark): calls each. */
+typedef int store_machine_fn(void *arg, const struct machine *m, struct err *e);
+int store_machines_unmarked(struct store_tx *t, int64_t repo_id, const char *label_key, int64_t n,
+                            store_machine_fn *each, void *arg, struct err *e) MUST_USE;
+int store_machines_marked(struct store_tx *t, int64_t repo_id, const char *label_key, int64_t n, store_machine_fn *each,
+                          void *arg, struct err *e) MUST_USE;
+/* All machines not GONE, and numbers by state (counts has M_GONE + 1 entries; GONE is not counted). */
+int store_machines_live(struct store_tx *t, store_machine_fn *each, void *arg, struct err *e) MUST_USE;
+int store_machine_counts(struct store_tx *t, int64_t *counts, struct err *e) MUST_USE;
+
+/* --- tasks ---------------------------------------------------------------------------------------------------- */
+
+enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2 };
+
+/* Smaller is more urgent. */
+enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3 };
+
+struct task {
+    int64_t id, generation;
+    enum task_kind kind;
+    char subject[64]; /* job id in decimal, or machine name */
+    int attempts;     /* claims since it was put or last finished without retry */
+};
+
+/* One task per (kind, subject). Puts it or makes it due at due_ms if that is earlier than now planned; more urgent
+ * priority wins. Puts on a task under way are not lost: its finish leaves it due. */
+int store_task_put(struct store_tx *t, enum task_kind kind, const char *subject, enum task_priority priority,
+                   int64_t due_ms, struct err *e) MUST_USE;
+/* Claim up to n due tasks under a lease, most urgent first, then longest due; none less urgent than `least`. */
+int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms, size_t n,
+                     struct task *out, size_t *got, struct err *e) MUST_USE;
+/* Done with a claimed task. next_due_ms < 0: remove it (unless it was put again meanwhile: then it is due as put).
+ * Else it becomes due again then, at the given priority. retry keeps counting attempts; otherwise they start at 0.
+ * Who lost his lease to another changes nothing here (0), so that what he records in the same transaction is kept. */
+int store_task_finish(struct store_tx *t, const struct task *task, int64_t next_due_ms, enum task_priority priority,
+                      bool retry, struct err *e) MUST_USE;
+/* ERR_CONFLICT: the lease was lost. */
+int store_task_renew(struct store_tx *t, const struct task *task, int64_t lease_until_ms, struct err *e) MUST_USE;
+/* When the next unclaimed task is due or the next lease ends, of those not less urgent than `least`; -1 = none. */
+int store_task_next_due(struct store_tx *t, enum task_priority least, int64_t *out, struct err *e) MUST_USE;
+/* At the start of an embedded store: leases of the process that died are void. */
+int store_task_release_all(struct store_tx *t, struct err *e) MUST_USE;
+
+/* --- timeline ------------------------------------------------------------------------------------------------- */
+
+/* job_id 0 or machine NULL = not about one. kind: noun.past_tense. */
+int store_event_add(struct store_tx *t, int64_t at_ms, int64_t job_id, const char *machine, const char *kind,
+                    const char *detail, struct err *e) MUST_USE;
+typedef int store_event_fn(void *arg, int64_t at_ms, int64_t job_id, const char *machine, const char *kind,
+                           const char *detail, struct err *e);
+int store_events_of_job(struct store_tx *t, int64_t job_id, store_event_fn *each, void *arg, struct err *e) MUST_USE;
+
+/* --- small values --------------------------------------------------------------------------------------------- */
+
+int store_meta_get(struct store_tx *t, const char *key, char **out, struct err *e) MUST_USE; /* NULL = absent; free */
+int store_meta_put(struct store_tx *t, const char *key, const char *value, struct err *e) MUST_USE;
+
+#endif
