@@ -1,0 +1,548 @@
+/*
+ * Amazon EC2 by its Query API: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
+ *
+ * One machine is one RunInstances of exactly one instance. Its ClientToken is the request's token and the number of the
+ * subnet tried, so a repetition finds the first result. Instance, volumes and network interface carry the same tags and
+ * end together: the instance terminates when the guest powers off.
+ */
+#include "providers/aws_instance.h"
+#include "providers/common/aws_find.h"
+#include "providers/common/aws_image.h"
+#include "providers/common/aws_profile.h"
+#include "providers/common/aws_run.h"
+#include "providers/provider.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_TAGS 50
+#define MAX_TAG_KEY 128
+#define MAX_TAG_VALUE 256
+#define MAX_TOKEN 48
+#define MAX_SUBNETS 20
+#define PROGRESS_KEPT_MS ((int64_t)60 * 60 * 1000)
+#define YOUNG_MS ((int64_t)3 * 60 * 1000)
+
+static const struct conf_key account_keys[] = {
+    {.name = "region",
+     .type = CONF_STRING,
+     .env = "AWS_REGION AWS_DEFAULT_REGION",
+     .help = "where machines start when .cirun.yml names no region"},
+    {.name = "access_key_id",
+     .type = CONF_STRING,
+     .env = "AWS_ACCESS_KEY_ID",
+     .help = "without keys: web identity, shared files, container or instance role"},
+    {.name = "secret_access_key", .type = CONF_SECRET, .env = "AWS_SECRET_ACCESS_KEY", .help = "its secret half"},
+    {.name = "session_token",
+     .type = CONF_SECRET,
+     .env = "AWS_SESSION_TOKEN",
+     .help = "when the keys are temporary ones"},
+    {.name = "role_arn", .type = CONF_STRING, .help = "role to assume with these credentials"},
+    {.name = "subnet_ids",
+     .type = CONF_LIST,
+     .help = "subnets of the account's region, tried in this order; none = the default network"},
+    {.name = "security_group_ids", .type = CONF_LIST, .help = "security groups of the account's region"},
+    {.name = "instance_profile", .type = CONF_STRING, .help = "name or ARN of the machines' instance profile"},
+    {.name = "endpoint_url",
+     .type = CONF_URL,
+     .env = "AWS_ENDPOINT_URL_EC2 AWS_ENDPOINT_URL",
+     .help = "EC2 endpoint instead of the region's own"},
+    {.name = NULL}};
+
+struct provider {
+    const struct provider_env *env;
+    char *region; /* NULL = none configured */
+    const char *instance_profile;
+    const char *const *subnets, *const *groups; /* borrowed from the conf */
+    size_t n_subnets, n_groups;
+    struct aws_creds_conf creds_conf;
+    struct aws_creds *creds;
+    struct aws_client client;
+    struct cache *images;   /* what machine_image stood for */
+    struct cache *progress; /* token -> number of the subnet tried last */
+    struct cache *young;    /* ids launched so recently that EC2 may not know them everywhere yet */
+};
+
+static bool aws_configured(const struct provider_env *env)
+{
+    return aws_creds_in_env(env->getenv_fn, env->getenv_arg);
+}
+
+static void aws_close(struct provider *p)
+{
+    if (p == NULL)
+        return;
+    aws_creds_free(p->creds);
+    cache_free(p->images);
+    cache_free(p->progress);
+    cache_free(p->young);
+    free(p->region);
+    free(p);
+}
+
+/* A session token belongs to the pair it came with: one from the environment does not go with keys from the file. */
+static const struct secret *token_of(const struct conf *acct)
+{
+    bool keys_from_env = conf_has(acct, "access_key_id") && conf_origin(acct, "access_key_id")[0] == '$';
+    bool token_from_env = conf_has(acct, "session_token") && conf_origin(acct, "session_token")[0] == '$';
+
+    return keys_from_env == token_from_env ? conf_secret(acct, "session_token") : NULL;
+}
+
+/* The configured region, else the one of the shared files' profile; may stay NULL. */
+static int find_region(struct provider *p, const struct conf *acct, struct err *e)
+{
+    AUTO_AWS_PROFILE struct aws_profile profile = {0};
+    struct err ignored = {0};
+    const char *region = conf_str(acct, "region");
+
+    if (region == NULL && aws_profile_load(p->env->getenv_fn, p->env->getenv_arg, NULL, &profile, &ignored) == 0)
+        region = profile.region;
+    if (region != NULL && aws_region_check(region, e))
+        return err_wrap(e, "clouds.aws.region");
+    p->region = mem_strdup(region);
+    return 0;
+}
+
+static int check_account(const struct conf *acct, struct err *e)
+{
+    const char *const *subnets;
+
+    if (conf_has(acct, "access_key_id") != conf_has(acct, "secret_access_key"))
+        return err_set(e, ERR_INVALID,
+                       "clouds.aws: access_key_id and secret_access_key go together: set both or neither");
+    if (conf_list(acct, "subnet_ids", &subnets) > MAX_SUBNETS)
+        return err_set(e, ERR_INVALID, "clouds.aws.subnet_ids: at most %d", MAX_SUBNETS);
+    return 0;
+}
+
+static int aws_open(const struct conf *acct, const struct provider_env *env, struct provider **out, struct err *e)
+{
+    struct provider *p;
+
+    if (check_account(acct, e))
+        return -1;
+    p = mem_zalloc(sizeof(*p));
+    p->env = env;
+    if (find_region(p, acct, e)) {
+        aws_close(p);
+        return -1;
+    }
+    p->instance_profile = conf_str(acct, "instance_profile");
+    p->n_subnets = conf_list(acct, "subnet_ids", &p->subnets);
+    p->n_groups = conf_list(acct, "security_group_ids", &p->groups);
+    p->creds_conf = (struct aws_creds_conf){.http = env->http,
+                                            .getenv_fn = env->getenv_fn,
+                                            .getenv_arg = env->getenv_arg,
+                                            .region = p->region,
+                                            .access_key_id = conf_str(acct, "access_key_id"),
+                                            .secret_access_key = conf_secret(acct, "secret_access_key"),
+                                            .session_token = token_of(acct),
+                                            .role_arn = conf_str(acct, "role_arn"),
+                                            .timeout_ms = env->timeout_ms};
+    p->creds = aws_creds_new(&p->creds_conf);
+    p->client = (struct aws_client){.http = env->http,
+                                    .creds = p->creds,
+                                    .getenv_fn = env->getenv_fn,
+                                    .getenv_arg = env->getenv_arg,
+                                    .ec2_url = conf_str(acct, "endpoint_url"),
+                                    .timeout_ms = env->timeout_ms};
+    p->images = aws_image_cache_new();
+    p->progress = aws_memo_new();
+    p->young = aws_memo_new();
+    *out = p;
+    return 0;
+}
+
+static const char *aws_arch(const char *instance_type)
+{
+    return strcmp(aws_type_arch(instance_type), "arm64") == 0 ? "arm64" : "x64";
+}
+
+/* ---- what a machine shall be ---- */
+
+/* It goes into a host name and comes from .cirun.yml: checked before every use. */
+static int region_of(const struct provider *p, const char *asked, const char **out, struct err *e)
+{
+    const char *region = asked != NULL && *asked != '\0' ? asked : p->region;
+
+    if (region == NULL)
+        return err_set(e, ERR_INVALID, "no region: name one in .cirun.yml, clouds.aws.region or AWS_REGION");
+    if (aws_region_check(region, e))
+        return -1;
+    *out = region;
+    return 0;
+}
+
+static int aws_check(struct provider *p, const struct machine_spec *s, struct err *e)
+{
+    const char *region = NULL;
+
+    if (region_of(p, s->region, &region, e) || aws_type_check(s->instance_type, e))
+        return -1;
+    if (s->image == NULL)
+        return err_set(e, ERR_INVALID,
+                       "machine_image is missing: name an AMI (ami-...) or an alias such as ubuntu2204");
+    if (aws_image_check(s->image, aws_type_arch(s->instance_type), e))
+        return -1;
+    return aws_disks_check(s->extra, e);
+}
+
+static int check_request(const struct launch_request *r, struct err *e)
+{
+    if (secret_len(r->user_data) > AWS_USER_DATA_MAX)
+        return err_set(e, ERR_INVALID, "user-data of %zu bytes: EC2 takes at most %d", secret_len(r->user_data),
+                       AWS_USER_DATA_MAX);
+    if (*r->token == '\0' || strlen(r->token) > MAX_TOKEN)
+        return err_set(e, ERR_BUG, "a launch needs a token of 1 to %d characters", MAX_TOKEN);
+    if (r->n_tags > MAX_TAGS)
+        return err_set(e, ERR_INVALID, "%zu tags: EC2 takes at most %d", r->n_tags, MAX_TAGS);
+    for (size_t i = 0; i < r->n_tags; i++) {
+        const struct tag *t = &r->tags[i];
+
+        if (*t->key == '\0' || strlen(t->key) > MAX_TAG_KEY || strlen(t->value) > MAX_TAG_VALUE ||
+            text_has_prefix(t->key, "aws:"))
+            return err_set(e, ERR_INVALID,
+                           "tag %.40s: EC2 takes keys of %d and values of %d bytes, and no key that "
+                           "begins with aws:",
+                           t->key, MAX_TAG_KEY, MAX_TAG_VALUE);
+    }
+    return 0;
+}
+
+/* ---- looking for machines ---- */
+
+/* What is read off each <item> that is ours. */
+struct looking {
+    const struct provider *p;
+    const char *region, *name; /* name NULL = any */
+    int (*each)(void *arg, const struct instance *i, struct err *e);
+    void *arg;
+};
+
+static bool tag_is(const struct xml_node *item, const char *key, const char *value)
+{
+    const char *found = aws_item_tag(item, key);
+
+    return found != NULL && strcmp(found, value) == 0;
+}
+
+/* The cloud's filter is not trusted: what is found here may be destroyed. */
+static int look_at(void *arg, const struct xml_node *item, struct err *e)
+{
+    const struct looking *l = arg;
+    struct instance i;
+
+    if (!tag_is(item, TAG_DEPLOYMENT, l->p->env->deployment) ||
+        (l->name != NULL && !tag_is(item, TAG_MACHINE, l->name)))
+        return 0;
+    return aws_instance_read(item, l->region, &i, e) ? -1 : l->each(l->arg, &i, e);
+}
+
+static void filter_ours(struct aws_find *f, const struct provider *p, const char *name)
+{
+    aws_find_filter(f, "tag:" TAG_DEPLOYMENT, &p->env->deployment, 1);
+    if (name != NULL)
+        aws_find_filter(f, "tag:" TAG_MACHINE, &name, 1);
+}
+
+static int aws_list(struct provider *p, const char *region,
+                    int (*each)(void *arg, const struct instance *i, struct err *e), void *arg, struct err *e)
+{
+    AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
+    struct looking l = {.p = p, .each = each, .arg = arg};
+
+    if (region_of(p, region, &l.region, e))
+        return -1;
+    filter_ours(&f, p, NULL);
+    aws_find_alive(&f);
+    return aws_find_each(&p->client, l.region, &f, look_at, &l, e);
+}
+
+/* The one that is most alive. */
+static int keep_best(void *arg, const struct instance *i, struct err *e)
+{
+    struct instance *best = arg;
+
+    (void)e;
+    if (best->id[0] == '\0' || i->state < best->state)
+        *best = *i;
+    return 0;
+}
+
+struct wanted {
+    const char *region, *id;
+    struct instance *out;
+};
+
+static int keep_wanted(void *arg, const struct xml_node *item, struct err *e)
+{
+    const struct wanted *w = arg;
+    struct instance i;
+
+    if (aws_instance_read(item, w->region, &i, e))
+        return -1;
+    if (strcmp(i.id, w->id) != 0)
+        return err_set(e, ERR_RETRY, "ec2 DescribeInstances: asked for %.40s, the answer speaks of %.40s", w->id, i.id);
+    *w->out = i;
+    return 0;
+}
+
+/* What EC2 terminated stays known for an hour: one it never heard of, minutes after the launch, is not gone but not
+ * visible yet. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html */
+static bool is_young(const struct provider *p, const char *id)
+{
+    size_t ignored;
+
+    return aws_memo_get(p->young, id, &ignored);
+}
+
+/* found->id stays empty when there is none. */
+static int find(const struct provider *p, const char *region, const struct instance *ref, struct instance *found,
+                struct err *e)
+{
+    AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
+    struct looking l = {.p = p, .region = region, .name = ref->name, .each = keep_best, .arg = found};
+    struct wanted w = {.region = region, .id = ref->id, .out = found};
+
+    if (ref->id[0] != '\0') {
+        if (aws_find_id(&p->client, region, ref->id, keep_wanted, &w, e))
+            return -1;
+        if (found->id[0] == '\0' && is_young(p, ref->id)) {
+            *found = *ref;
+            found->state = INSTANCE_PENDING;
+        }
+        return 0;
+    }
+    filter_ours(&f, p, ref->name);
+    return aws_find_each(&p->client, region, &f, look_at, &l, e);
+}
+
+static int aws_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
+{
+    struct instance found = {.why = ERR_NONE};
+    const char *region = NULL;
+
+    if (region_of(p, ref->region, &region, e) || find(p, region, ref, &found, e))
+        return -1;
+    if (found.id[0] == '\0') {
+        found = *ref;
+        found.state = INSTANCE_GONE;
+        found.why = ERR_NONE;
+        found.detail[0] = '\0';
+    }
+    *out = found;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+static int terminate(const struct provider *p, const char *region, const char *id, struct err *e)
+{
+    AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
+    AUTO_XML struct xml_doc *doc = NULL;
+    struct aws_fault fault;
+    const char *ended;
+
+    aws_form_begin(&form, "TerminateInstances", AWS_EC2_VERSION);
+    aws_form_add(&form, id, "InstanceId.1");
+    if (aws_client_ec2(&p->client, region, "TerminateInstances", &form, NULL, &doc, &fault, e)) {
+        if (strcmp(fault.code, "InvalidInstanceID.NotFound") != 0)
+            return -1;
+        return is_young(p, id) ? err_set(e, ERR_RETRY, "ec2 TerminateInstances: %.40s is not visible yet", id) : 0;
+    }
+    ended = xml_text(xml_root(doc), "instancesSet/item/instanceId");
+    if (ended == NULL || strcmp(ended, id) != 0)
+        return err_set(e, ERR_RETRY, "ec2 TerminateInstances: the answer does not speak of %.40s", id);
+    cache_drop(p->young, id, NULL);
+    return 0;
+}
+
+struct ending {
+    const struct provider *p;
+    const char *region;
+};
+
+static int terminate_found(void *arg, const struct instance *i, struct err *e)
+{
+    const struct ending *d = arg;
+
+    return terminate(d->p, d->region, i->id, e);
+}
+
+static int aws_destroy(struct provider *p, const struct instance *ref, struct err *e)
+{
+    AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
+    struct ending d = {.p = p};
+    struct looking l = {.p = p, .name = ref->name, .each = terminate_found, .arg = &d};
+
+    if (region_of(p, ref->region, &d.region, e))
+        return -1;
+    if (ref->id[0] != '\0')
+        return terminate(p, d.region, ref->id, e);
+    l.region = d.region;
+    filter_ours(&f, p, ref->name);
+    aws_find_alive(&f);
+    return aws_find_each(&p->client, d.region, &f, look_at, &l, e);
+}
+
+/* ---- launching ---- */
+
+static void add_tags(struct buf *form, const struct launch_request *r)
+{
+    static const char *const types[] = {"instance", "volume", "network-interface", "spot-instances-request"};
+    size_t n = ARRAY_LEN(types) - (r->spec->spot ? 0 : 1);
+
+    for (size_t i = 0; i < n; i++) {
+        aws_form_add(form, types[i], "TagSpecification.%zu.ResourceType", i + 1);
+        for (size_t t = 0; t < r->n_tags; t++) {
+            aws_form_add(form, r->tags[t].key, "TagSpecification.%zu.Tag.%zu.Key", i + 1, t + 1);
+            aws_form_add(form, r->tags[t].value, "TagSpecification.%zu.Tag.%zu.Value", i + 1, t + 1);
+        }
+    }
+}
+
+/* One try: everything that RunInstances is told. Subnets and groups exist in the account's own region only. */
+struct attempt {
+    struct provider *p;
+    const struct launch_request *r;
+    const char *region;
+    char image[AWS_IMAGE_ID_MAX];
+    bool at_home;
+    size_t n_subnets; /* 0 = the default network */
+};
+
+static void client_token(const struct attempt *a, size_t subnet, char out[64])
+{
+    (void)snprintf(out, 64, "%s-%zu", a->r->token, subnet);
+}
+
+static int launch_form(struct buf *form, const struct attempt *a, size_t subnet, struct err *e)
+{
+    const struct provider *p = a->p;
+    const struct machine_spec *s = a->r->spec;
+    char token[64];
+    struct aws_run run = {.image = a->image,
+                          .instance_type = s->instance_type,
+                          .client_token = token,
+                          .profile = p->instance_profile,
+                          .subnet = a->n_subnets > 0 ? p->subnets[subnet] : NULL,
+                          .groups = p->groups,
+                          .n_groups = a->at_home ? p->n_groups : 0,
+                          .spot = s->spot,
+                          .extra = s->extra,
+                          .user_data = a->r->user_data};
+
+    client_token(a, subnet, token);
+    if (aws_run_form(form, &run, e))
+        return -1;
+    add_tags(form, a->r);
+    return 0;
+}
+
+static int run_instance(const struct attempt *a, size_t subnet, struct instance *out, struct err *e)
+{
+    AUTO(buf_wipe) struct buf form = BUF_INIT(AWS_FORM_MAX);
+    AUTO_XML struct xml_doc *doc = NULL;
+    const struct xml_node *item;
+    struct aws_fault fault;
+    struct instance made;
+
+    if (launch_form(&form, a, subnet, e))
+        return -1;
+    if (aws_client_ec2(&a->p->client, a->region, "RunInstances", &form, a->r->user_data, &doc, &fault, e))
+        return -1;
+    item = xml_find(xml_root(doc), "instancesSet/item");
+    if (item == NULL)
+        return err_set(e, ERR_RETRY, "ec2 RunInstances: the answer makes no sense: no instance in it");
+    if (aws_instance_read(item, a->region, &made, e))
+        return err_wrap(e, "ec2 RunInstances");
+    if (aws_memo_set(a->p->young, made.id, 0, YOUNG_MS, e))
+        return -1;
+    *out = made;
+    return 0;
+}
+
+/*
+ * With several subnets a repetition must begin where the lost answer was: beginning anew could find room in an earlier
+ * subnet while the first machine stands in a later one. This process remembers the subnet by token; for another
+ * process, EC2 does. A first try has nothing to look for.
+ */
+static int resume(const struct attempt *a, size_t *subnet, struct instance *found, struct err *e)
+{
+    AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
+    struct looking l = {.p = a->p, .region = a->region, .name = a->r->name, .each = keep_best, .arg = found};
+    char tokens[MAX_SUBNETS][64];
+    const char *values[MAX_SUBNETS];
+
+    *subnet = 0;
+    if (a->n_subnets < 2 || a->r->first_try || aws_memo_get(a->p->progress, a->r->token, subnet))
+        return 0;
+    for (size_t i = 0; i < a->n_subnets; i++) {
+        client_token(a, i, tokens[i]);
+        values[i] = tokens[i];
+    }
+    aws_find_filter(&f, "client-token", values, a->n_subnets);
+    return aws_find_each(&a->p->client, a->region, &f, look_at, &l, e);
+}
+
+static int try_subnets(const struct attempt *a, struct instance *out, struct err *e)
+{
+    struct instance found = {.why = ERR_NONE};
+    int remember_s = INT_MAX;
+    size_t subnet;
+
+    if (resume(a, &subnet, &found, e))
+        return -1;
+    if (found.id[0] != '\0') {
+        *out = found;
+        return 0;
+    }
+    for (;; subnet++) {
+        if (a->n_subnets > 1 && aws_memo_set(a->p->progress, a->r->token, subnet, PROGRESS_KEPT_MS, e))
+            return -1;
+        if (run_instance(a, subnet, out, e) == 0)
+            return 0;
+        if (e->kind != ERR_CAPACITY)
+            return -1;
+        remember_s = e->retry_after_s < remember_s ? e->retry_after_s : remember_s;
+        if (subnet + 1 >= a->n_subnets)
+            break;
+    }
+    cache_drop(a->p->progress, a->r->token, NULL); /* refused everywhere: the next time begins with the first */
+    e->retry_after_s = remember_s;                 /* of the zone that may have room soonest */
+    return -1;
+}
+
+static int aws_launch(struct provider *p, const struct launch_request *r, struct instance *out, struct err *e)
+{
+    struct attempt a = {.p = p, .r = r};
+    const char *arch;
+
+    if (aws_check(p, r->spec, e) || check_request(r, e) || region_of(p, r->spec->region, &a.region, e))
+        return -1;
+    arch = aws_type_arch(r->spec->instance_type);
+    if (aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, a.image, e))
+        return -1;
+    a.at_home = p->region != NULL && strcmp(a.region, p->region) == 0;
+    a.n_subnets = a.at_home ? p->n_subnets : 0;
+    return try_subnets(&a, out, e);
+}
+
+const struct provider_ops provider_aws = {
+    .name = "aws",
+    .account_keys = account_keys,
+    .user_data_max = AWS_USER_DATA_MAX,
+    .configured = aws_configured,
+    .open = aws_open,
+    .arch = aws_arch,
+    .check = aws_check,
+    .launch = aws_launch,
+    .describe = aws_describe,
+    .destroy = aws_destroy,
+    .list = aws_list,
+    .close = aws_close,
+};

@@ -1,0 +1,271 @@
+#include "providers/common/aws_image.h"
+
+#include "server/base/clock.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEEP_MS ((int64_t)60 * 60 * 1000)
+#define CANONICAL                                                                                                      \
+    "099720109477" /* https://documentation.ubuntu.com/aws/en/latest/aws-how-to/instances/find-ubuntu-images/ */
+#define DEBIAN "136693071363" /* https://wiki.debian.org/Cloud/AmazonEC2Image */
+
+/*
+ * Publishers' accounts and naming. A NULL pattern: not published for that architecture. The -gpu images carry driver,
+ * Docker and container toolkit: https://docs.aws.amazon.com/dlami/latest/devguide/appendix-ami-release-notes.html
+ */
+static const struct alias {
+    const char *name, *owner, *x86_64, *arm64;
+} aliases[] = {
+    {"ubuntu2004", CANONICAL, "ubuntu/images/hvm-ssd*/ubuntu-focal-20.04-amd64-server-*",
+     "ubuntu/images/hvm-ssd*/ubuntu-focal-20.04-arm64-server-*"},
+    {"ubuntu2204", CANONICAL, "ubuntu/images/hvm-ssd*/ubuntu-jammy-22.04-amd64-server-*",
+     "ubuntu/images/hvm-ssd*/ubuntu-jammy-22.04-arm64-server-*"},
+    {"ubuntu2404", CANONICAL, "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*",
+     "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-arm64-server-*"},
+    {"debian12", DEBIAN, "debian-12-amd64-*", "debian-12-arm64-*"},
+    {"windows2022", "amazon", "Windows_Server-2022-English-Full-Base-*", NULL},
+    {"ubuntu2204-gpu", "amazon", "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04)*", NULL},
+    {"ubuntu2404-gpu", "amazon", "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04)*", NULL},
+};
+
+/* Where an image is to be found: exactly one of ami, parameter, owner + pattern. */
+struct source {
+    const char *ami, *parameter, *pattern;
+    char owner[24];
+};
+
+int aws_type_check(const char *type, struct err *e)
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t family, size;
+
+    if (type == NULL)
+        return err_set(e, ERR_INVALID, "instance_type is missing: name one, such as g4dn.xlarge");
+    family = strspn(type, alphabet);
+    size = type[family] == '.' ? strspn(type + family + 1, alphabet) : 0;
+    if (family == 0 || size == 0 || type[family + 1 + size] != '\0' || strlen(type) > 60)
+        return err_set(e, ERR_INVALID, "instance_type \"%.60s\" is not written like g4dn.xlarge", type);
+    return 0;
+}
+
+/* Graviton families have a 'g' behind the generation's digit: c6g, t4g, m7gd, im4gn, g5g; not g4dn, g6, gr6. */
+const char *aws_type_arch(const char *instance_type)
+{
+    size_t letters = strcspn(instance_type, "0123456789.");
+    const char *options = instance_type + letters + strspn(instance_type + letters, "0123456789");
+    const char *g = memchr(options, 'g', strcspn(options, ".-"));
+
+    if (text_has_prefix(instance_type, "a1.") || g != NULL || strstr(instance_type, "-gb") != NULL)
+        return "arm64";
+    return "x86_64";
+}
+
+static bool is_ami(const char *s)
+{
+    size_t n = text_has_prefix(s, "ami-") ? strlen(s) - 4 : 0;
+
+    return (n == 8 || n == 17) && strspn(s + 4, "0123456789abcdef") == n;
+}
+
+static int unknown_form(const char *image, struct err *e)
+{
+    const char *names[ARRAY_LEN(aliases)];
+    const char *near;
+
+    for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+        names[i] = aliases[i].name;
+    near = text_nearest(image, names, ARRAY_LEN(names));
+    return err_set(e, ERR_INVALID,
+                   "machine_image \"%.100s\" is no AMI id (ami-...), alias (%s%s), OWNER/NAME-PATTERN or "
+                   "ssm:/aws/service/...",
+                   image, near != NULL ? "did you mean " : "ubuntu2204, debian12, ... ", near != NULL ? near : "");
+}
+
+static int from_alias(const struct alias *a, bool wants_arm, const char *arch, struct source *out, struct err *e)
+{
+    bool arm = strcmp(arch, "arm64") == 0;
+
+    if (wants_arm && !arm)
+        return err_set(e, ERR_INVALID, "machine_image %s-arm64 does not run on an x86_64 instance_type", a->name);
+    out->pattern = arm ? a->arm64 : a->x86_64;
+    if (out->pattern == NULL)
+        return err_set(e, ERR_INVALID, "machine_image %s is not published for %s, which this instance_type is", a->name,
+                       arch);
+    (void)snprintf(out->owner, sizeof(out->owner), "%s", a->owner);
+    return 0;
+}
+
+static bool find_alias(const char *image, const struct alias **out, bool *wants_arm)
+{
+    *wants_arm = text_has_suffix(image, "-arm64");
+    for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+        size_t n = strlen(aliases[i].name);
+
+        if (strncmp(image, aliases[i].name, n) == 0 && strcmp(image + n, *wants_arm ? "-arm64" : "") == 0) {
+            *out = &aliases[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static int from_pattern(const char *image, struct source *out, struct err *e)
+{
+    size_t n = strcspn(image, "/");
+    bool account = n == 12 && strspn(image, "0123456789") == 12;
+
+    if (n >= sizeof(out->owner) || image[n] == '\0' || image[n + 1] == '\0' || strlen(image) > 250)
+        return unknown_form(image, e);
+    (void)snprintf(out->owner, sizeof(out->owner), "%.*s", (int)n, image);
+    if (!account && strcmp(out->owner, "self") != 0 && strcmp(out->owner, "amazon") != 0 &&
+        strcmp(out->owner, "aws-marketplace") != 0)
+        return err_set(
+            e, ERR_INVALID,
+            "machine_image \"%.100s\": the owner before the first / is an account of 12 digits, self, amazon "
+            "or aws-marketplace",
+            image);
+    out->pattern = image + n + 1;
+    return 0;
+}
+
+static int from_parameter(const char *image, struct source *out, struct err *e)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/";
+    const char *name = image + strlen("ssm:");
+
+    /* only AWS's own: a private parameter may hold anything, and whoever writes .cirun.yml may not read it */
+    if (!text_has_prefix(name, "/aws/service/") || strspn(name, alphabet) != strlen(name) || strlen(name) > 500)
+        return err_set(e, ERR_INVALID,
+                       "machine_image \"%.100s\": expected ssm:/aws/service/... with a public "
+                       "parameter's name",
+                       image);
+    out->parameter = name;
+    return 0;
+}
+
+static int classify(const char *image, const char *arch, struct source *out, struct err *e)
+{
+    const struct alias *alias;
+    bool wants_arm;
+
+    *out = (struct source){0};
+    if (is_ami(image)) {
+        out->ami = image;
+        return 0;
+    }
+    if (find_alias(image, &alias, &wants_arm))
+        return from_alias(alias, wants_arm, arch, out, e);
+    if (text_has_prefix(image, "ssm:"))
+        return from_parameter(image, out, e);
+    return from_pattern(image, out, e);
+}
+
+int aws_image_check(const char *image, const char *arch, struct err *e)
+{
+    struct source ignored;
+
+    return classify(image, arch, &ignored, e);
+}
+
+static void add_filter(struct buf *form, int n, const char *name, const char *value)
+{
+    aws_form_add(form, name, "Filter.%d.Name", n);
+    aws_form_add(form, value, "Filter.%d.Value.1", n);
+}
+
+/* The newest by creationDate, which sorts as text. */
+static const char *newest(const struct xml_doc *doc)
+{
+    const char *id = NULL, *date = "";
+
+    for (const struct xml_node *i = xml_find(xml_root(doc), "imagesSet/item"); i != NULL; i = xml_next(i)) {
+        const char *this_id = xml_text(i, "imageId"), *this_date = xml_text(i, "creationDate");
+
+        if (this_id != NULL && is_ami(this_id) && this_date != NULL && strcmp(this_date, date) > 0) {
+            id = this_id;
+            date = this_date;
+        }
+    }
+    return id;
+}
+
+struct lookup {
+    const struct aws_client *client;
+    const char *region, *image, *arch;
+    const struct source *source;
+};
+
+static int ask_images(const struct lookup *l, char **out, struct err *e)
+{
+    AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
+    AUTO_XML struct xml_doc *doc = NULL;
+    struct aws_fault fault;
+    const char *id;
+
+    aws_form_begin(&form, "DescribeImages", AWS_EC2_VERSION);
+    aws_form_add(&form, l->source->owner, "Owner.1");
+    add_filter(&form, 1, "name", l->source->pattern);
+    add_filter(&form, 2, "state", "available");
+    add_filter(&form, 3, "architecture", l->arch);
+    if (aws_client_ec2(l->client, l->region, "DescribeImages", &form, NULL, &doc, &fault, e))
+        return -1;
+    id = newest(doc);
+    if (id == NULL)
+        return err_set(e, ERR_INVALID, "no image in %s for machine_image %.120s (owner %s, name %.120s, %s)", l->region,
+                       l->image, l->source->owner, l->source->pattern, l->arch);
+    *out = mem_strdup(id);
+    return 0;
+}
+
+static int ask_parameter(const struct lookup *l, char **out, struct err *e)
+{
+    AUTO_FREE char *value = NULL;
+
+    if (aws_client_ssm_parameter(l->client, l->region, l->source->parameter, &value, e))
+        return -1;
+    if (!is_ami(value))
+        return err_set(e, ERR_INVALID, "parameter %.120s does not hold an AMI id", l->source->parameter);
+    *out = value;
+    value = NULL;
+    return 0;
+}
+
+static int fill(void *arg, const char *key, struct cache_fill *out, struct err *e)
+{
+    const struct lookup *l = arg;
+    char *id = NULL;
+
+    (void)key;
+    if (l->source->parameter != NULL ? ask_parameter(l, &id, e) : ask_images(l, &id, e))
+        return -1;
+    *out = (struct cache_fill){.value = id, .expires_ms = clock_now_ms() + KEEP_MS};
+    return 0;
+}
+
+struct cache *aws_image_cache_new(void)
+{
+    return cache_new(256, free);
+}
+
+int aws_image_resolve(const struct aws_client *c, struct cache *images, const char *region, const char *image,
+                      const char *arch, char out[AWS_IMAGE_ID_MAX], struct err *e)
+{
+    AUTO_CACHE_REF struct cache_ref *ref = NULL;
+    AUTO_BUF struct buf key = BUF_INIT(1024);
+    struct source source;
+    struct lookup l = {.client = c, .region = region, .image = image, .arch = arch, .source = &source};
+    const char *text;
+
+    if (classify(image, arch, &source, e))
+        return -1;
+    if (source.ami == NULL) {
+        buf_addf(&key, "%s %s %s", region, arch, image);
+        if (buf_str(&key, &text, e) || cache_get(images, text, fill, &l, &ref, e))
+            return -1;
+    }
+    (void)snprintf(out, AWS_IMAGE_ID_MAX, "%s", source.ami != NULL ? source.ami : (const char *)cache_value(ref));
+    return 0;
+}

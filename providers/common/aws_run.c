@@ -1,0 +1,92 @@
+#include "providers/common/aws_run.h"
+
+#include "server/base/cache.h"
+#include "server/base/clock.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+
+#define MEMO_ENTRIES 4096
+
+static int add_user_data(struct buf *form, const struct secret *data, struct err *e)
+{
+    AUTO(buf_wipe) struct buf base64 = BUF_INIT((size_t)2 * AWS_USER_DATA_MAX);
+    const char *text = NULL;
+
+    if (secret_len(data) == 0)
+        return 0;
+    text_base64(&base64, secret_reveal(data), secret_len(data));
+    if (buf_str(&base64, &text, e))
+        return -1;
+    aws_form_add(form, text, "UserData");
+    return 0;
+}
+
+static void add_spot(struct buf *form)
+{
+    aws_form_add(form, "spot", "InstanceMarketOptions.MarketType");
+    aws_form_add(form, "one-time", "InstanceMarketOptions.SpotOptions.SpotInstanceType");
+    aws_form_add(form, "terminate", "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior");
+}
+
+int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e)
+{
+    aws_form_begin(form, "RunInstances", AWS_EC2_VERSION);
+    aws_form_add(form, r->image, "ImageId");
+    aws_form_add(form, r->instance_type, "InstanceType");
+    aws_form_add(form, "1", "MinCount");
+    aws_form_add(form, "1", "MaxCount");
+    aws_form_add(form, r->client_token, "ClientToken");
+    aws_form_add(form, "terminate", "InstanceInitiatedShutdownBehavior");
+    aws_form_add(form, "required", "MetadataOptions.HttpTokens");
+    aws_form_add(form, "2", "MetadataOptions.HttpPutResponseHopLimit"); /* containers are one hop further */
+    if (r->profile != NULL)
+        aws_form_add(form, r->profile, "IamInstanceProfile.%s", text_has_prefix(r->profile, "arn:") ? "Arn" : "Name");
+    if (r->subnet != NULL)
+        aws_form_add(form, r->subnet, "SubnetId");
+    for (size_t i = 0; i < r->n_groups; i++)
+        aws_form_add(form, r->groups[i], "SecurityGroupId.%zu", i + 1);
+    if (r->spot)
+        add_spot(form);
+    return aws_disks_add(form, r->extra, e) || add_user_data(form, r->user_data, e) ? -1 : 0;
+}
+
+struct cache *aws_memo_new(void)
+{
+    return cache_new(MEMO_ENTRIES, free);
+}
+
+bool aws_memo_get(struct cache *c, const char *key, size_t *out)
+{
+    AUTO_CACHE_REF struct cache_ref *ref = NULL;
+
+    if (!cache_peek(c, key, &ref))
+        return false;
+    *out = *(const size_t *)cache_value(ref);
+    return true;
+}
+
+struct note {
+    size_t n;
+    int64_t keep_ms;
+};
+
+static int fill(void *arg, const char *key, struct cache_fill *out, struct err *e)
+{
+    const struct note *note = arg;
+    size_t *n = mem_zalloc(sizeof(*n));
+
+    (void)key;
+    (void)e;
+    *n = note->n;
+    *out = (struct cache_fill){.value = n, .expires_ms = clock_now_ms() + note->keep_ms};
+    return 0;
+}
+
+int aws_memo_set(struct cache *c, const char *key, size_t n, int64_t keep_ms, struct err *e)
+{
+    AUTO_CACHE_REF struct cache_ref *ref = NULL;
+    struct note note = {.n = n, .keep_ms = keep_ms};
+
+    cache_drop(c, key, NULL);
+    return cache_get(c, key, fill, &note, &ref, e);
+}

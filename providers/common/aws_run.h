@@ -1,0 +1,31 @@
+/*
+ * The form of one RunInstances call: one instance that ends, disks and all, when its guest powers off; whose metadata
+ * service asks for version 2; that is spot once or not at all. Tags are the caller's to add.
+ */
+#ifndef MUSTER_PROVIDERS_COMMON_AWS_RUN_H
+#define MUSTER_PROVIDERS_COMMON_AWS_RUN_H
+
+#include "providers/common/aws_disks.h"
+
+#define AWS_USER_DATA_MAX 16384 /* before base64 */
+
+struct aws_run {
+    const char *image, *instance_type, *client_token;
+    const char *profile; /* instance profile's name or ARN; NULL = none */
+    const char *subnet;  /* NULL = the default network */
+    const char *const *groups;
+    size_t n_groups;
+    bool spot;
+    const json_t *extra; /* extra_config; may be NULL */
+    const struct secret *user_data;
+};
+
+/* ERR_INVALID as aws_disks_check. The form holds user-data: wipe it. */
+int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e) MUST_USE;
+
+/* Small numbers by key, each for a while, in this process. Safe from any thread. */
+struct cache *aws_memo_new(void);
+bool aws_memo_get(struct cache *c, const char *key, size_t *out);
+int aws_memo_set(struct cache *c, const char *key, size_t n, int64_t keep_ms, struct err *e) MUST_USE;
+
+#endif
