@@ -1,0 +1,391 @@
+#include "server/github/api.h"
+
+#include "server/base/jscan.h"
+#include "server/base/json.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PATH_MAX_LEN ((size_t)6 * 1024)
+#define JIT_MAX ((size_t)256 * 1024)
+#define LABELS_MAX 100
+#define FILE_ANSWER_MIN ((size_t)64 * 1024) /* room for an error's JSON, however small a file may be */
+
+/* ---- paths ---- */
+
+/* A segment that is escaped and cannot climb: "." and ".." mean something to servers even so. */
+static int add_segment(struct buf *out, const char *s, size_t len, struct err *e)
+{
+    if (len == 0 || (len == 1 && s[0] == '.') || (len == 2 && s[0] == '.' && s[1] == '.'))
+        return err_set(e, ERR_INVALID, "an empty, \".\" or \"..\" part in a path");
+    buf_addc(out, '/');
+    text_url_escape(out, s, len);
+    return 0;
+}
+
+static int add_segments(struct buf *out, const char *path, struct err *e)
+{
+    for (;;) {
+        size_t len = strcspn(path, "/");
+
+        if (add_segment(out, path, len, e))
+            return -1;
+        if (path[len] == '\0')
+            return 0;
+        path += len + 1;
+    }
+}
+
+/* "/repos/OWNER/NAME" */
+static int add_repo(struct buf *out, const char *repo, struct err *e)
+{
+    const char *slash = strchr(repo, '/');
+
+    if (slash == NULL || strchr(slash + 1, '/') != NULL)
+        return err_set(e, ERR_INVALID, "repository \"%.100s\": expected owner/name", repo);
+    buf_adds(out, "/repos");
+    if (add_segments(out, repo, e))
+        return err_wrap(e, "repository \"%.100s\"", repo);
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static struct github_call call_for(const struct github_repo *r, enum github_scope scope, const char *method)
+{
+    return (struct github_call){
+        .installation_id = r->installation_id, .repo_id = r->repo_id, .scope = scope, .method = method};
+}
+
+static int perform(struct github *g, struct github_call *c, const struct buf *path, struct httpc_res *res,
+                   struct err *e)
+{
+    if (buf_str(path, &c->path, e))
+        return err_wrap(e, "a GitHub path");
+    return github_call(g, c, res, e);
+}
+
+/* An answer that is not what GitHub documents: perhaps a proxy's or a moment's, so worth another try. */
+static int nonsense(const struct github_call *c, struct err *e)
+{
+    e->kind = ERR_RETRY;
+    return err_wrap(e, "%s %.*s: unexpected answer", c->method, (int)strcspn(c->path, "?"), c->path);
+}
+
+/* GET path-of-the-repository + suffix, as JSON. *c keeps borrowing from path. */
+static int get_json(struct github *g, struct github_call *c, const struct buf *path, json_t **out, struct err *e)
+{
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+
+    c->method = "GET";
+    if (perform(g, c, path, &res, e))
+        return -1;
+    return js_parse(res.body.p, res.body.len, out, e) ? nonsense(c, e) : 0;
+}
+
+int github_installation_of(struct github *g, const char *repo, int64_t *out, struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = {0};
+    int64_t id;
+
+    if (add_repo(&path, repo, e))
+        return -1;
+    buf_adds(&path, "/installation");
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (js_i64(body, "id", &id, e) || (id <= 0 && err_set(e, ERR_RETRY, "id: expected a positive integer")))
+        return nonsense(&c, e);
+    *out = id;
+    return 0;
+}
+
+void github_run_clear(struct github_run *r)
+{
+    free(r->event);
+    free(r->path);
+    free(r->actor);
+    free(r->triggering_actor);
+    *r = (struct github_run){0};
+}
+
+int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id, struct github_run *out, struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+    const char *event, *file = "", *actor = "", *triggering = "";
+    int64_t head = 0;
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_addf(&path, "/actions/runs/%lld", (long long)run_id);
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (js_str(body, "event", &event, e) || js_opt_str(body, "path", &file, e) ||
+        js_opt_i64(body, "head_repository.id", &head, e) || js_opt_str(body, "actor.login", &actor, e) ||
+        js_opt_str(body, "triggering_actor.login", &triggering, e))
+        return nonsense(&c, e);
+    out->head_repo_id = head;
+    out->event = mem_strdup(event);
+    out->path = mem_strndup(file, strcspn(file, "@"));
+    out->actor = mem_strdup(actor);
+    out->triggering_actor = mem_strdup(triggering);
+    return 0;
+}
+
+/* ---- files ---- */
+
+/* Asked for raw, GitHub answers JSON for a directory or a submodule, and only then. */
+static int check_is_file(const struct httpc_res *res, size_t max, struct err *e)
+{
+    char type[128] = "";
+
+    (void)httpc_header(res, "Content-Type", type, sizeof(type));
+    if (strstr(type, "json") != NULL && strstr(type, "raw") == NULL)
+        return err_set(e, ERR_INVALID, "it is a directory or a submodule, not a file");
+    if (text_has_prefix(type, "text/html"))
+        return err_set(e, ERR_RETRY, "a web page came instead of the file");
+    if (res->body.len > max)
+        return err_set(e, ERR_INVALID, "it is larger than %zu bytes", max);
+    if (strlen(res->body.p) != res->body.len)
+        return err_set(e, ERR_INVALID, "it holds a NUL byte");
+    return 0;
+}
+
+static int file_path(const struct github_repo *r, const char *path, const char *ref, struct buf *out, struct err *e)
+{
+    if (add_repo(out, r->repo, e))
+        return -1;
+    buf_adds(out, "/contents");
+    if (add_segments(out, path, e))
+        return err_wrap(e, "file \"%.100s\"", path);
+    if (ref != NULL) {
+        buf_adds(out, "?ref=");
+        text_url_escape(out, ref, strlen(ref));
+    }
+    return 0;
+}
+
+int github_file_get(struct github *g, const struct github_repo *r, const char *path, const char *ref, size_t max,
+                    char etag[128], char **text, struct err *e)
+{
+    AUTO_BUF struct buf url = BUF_INIT(PATH_MAX_LEN);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+    char new_etag[256] = "";
+
+    if (file_path(r, path, ref, &url, e))
+        return -1;
+    c.accept_header = "application/vnd.github.raw+json";
+    c.if_none_match = etag[0] != '\0' ? etag : NULL;
+    c.max_answer = (max > FILE_ANSWER_MIN ? max : FILE_ANSWER_MIN) + 1;
+    if (perform(g, &c, &url, &res, e))
+        return -1;
+    if (res.status == 304 && c.if_none_match != NULL) {
+        *text = NULL;
+        return 0;
+    }
+    if (res.status != 200)
+        return err_set(e, ERR_RETRY, "%s in %s: GitHub answered %d", path, r->repo, res.status);
+    if (check_is_file(&res, max, e))
+        return err_wrap(e, "%s in %s", path, r->repo);
+    if (httpc_header(&res, "ETag", new_etag, sizeof(new_etag)) && strlen(new_etag) >= 128)
+        new_etag[0] = '\0'; /* a cut one would match nothing */
+    (void)snprintf(etag, 128, "%.127s", new_etag);
+    return buf_take(&res.body, text, e);
+}
+
+/* ---- runners ---- */
+
+static int check_labels(const json_t *labels, struct err *e)
+{
+    size_t n = json_array_size(labels);
+
+    if (!json_is_array(labels) || n < 1 || n > LABELS_MAX)
+        return err_set(e, ERR_INVALID, "labels: expected a list of 1 to %d strings", LABELS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (!json_is_string(json_array_get(labels, i)))
+            return err_set(e, ERR_INVALID, "labels: item %zu is no string", i);
+    }
+    return 0;
+}
+
+static int jit_body(const char *name, const char *labels_json, char **out, struct err *e)
+{
+    AUTO_JSON json_t *labels = NULL, *body = NULL;
+
+    if (js_parse(labels_json, strlen(labels_json), &labels, e))
+        return err_wrap(e, "labels");
+    if (check_labels(labels, e))
+        return -1;
+    /* A repository's runners are all in group 1. */
+    if (js_pack(e, &body, "{s:s, s:i, s:O, s:s}", "name", name, "runner_group_id", 1, "labels", labels, "work_folder",
+                "_work"))
+        return -1;
+    return js_dump(body, out, e);
+}
+
+/* Read without copies: the configuration holds a private key. */
+static int read_jit(const struct httpc_res *res, int64_t *runner_id, struct secret **jit, struct err *e)
+{
+    static const char *const paths[] = {"runner.id", "encoded_jit_config"};
+    struct jscan_value v[ARRAY_LEN(paths)];
+    struct buf text = BUF_INIT(JIT_MAX);
+    int64_t id = 0;
+    int rc;
+
+    if (jscan(res->body.p, res->body.len, paths, ARRAY_LEN(paths), v, e))
+        return -1;
+    if (v[0].type != JSCAN_NUMBER || jscan_i64(&v[0], &id, e) || id <= 0)
+        rc = err_set(e, ERR_RETRY, "runner.id: expected a positive integer");
+    else if (v[1].type != JSCAN_STRING || v[1].len == 0 || jscan_str(&v[1], &text, e))
+        rc = err_set(e, ERR_RETRY, "encoded_jit_config: expected a text");
+    else
+        rc = secret_from_buf(&text, jit, e);
+    buf_wipe(&text);
+    if (rc == 0)
+        *runner_id = id;
+    return rc;
+}
+
+int github_jitconfig(struct github *g, const struct github_repo *r, const char *name, const char *labels_json,
+                     int64_t *runner_id, struct secret **jit, struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    AUTO_FREE char *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "POST");
+
+    if (add_repo(&path, r->repo, e) || jit_body(name, labels_json, &body, e))
+        return -1;
+    buf_adds(&path, "/actions/runners/generate-jitconfig");
+    c.body_json = body;
+    if (perform(g, &c, &path, &res, e))
+        return -1;
+    return read_jit(&res, runner_id, jit, e) ? nonsense(&c, e) : 0;
+}
+
+static int read_runner(const json_t *item, struct github_runner *out, struct err *e)
+{
+    const char *status;
+    int64_t id;
+    bool busy;
+
+    if (js_i64(item, "id", &id, e) || js_str(item, "status", &status, e) || js_bool(item, "busy", &busy, e))
+        return -1;
+    *out = (struct github_runner){.id = id, .online = strcmp(status, "online") == 0, .busy = busy};
+    return 0;
+}
+
+int github_runner_find(struct github *g, const struct github_repo *r, const char *name, struct github_runner *out,
+                       struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "GET");
+    json_t *runners;
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_adds(&path, "/actions/runners?per_page=100&name=");
+    text_url_escape(&path, name, strlen(name));
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (js_arr(body, "runners", &runners, e))
+        return nonsense(&c, e);
+    for (size_t i = 0; i < json_array_size(runners); i++) {
+        const json_t *item = json_array_get(runners, i);
+        const char *found;
+
+        if (js_str(item, "name", &found, e))
+            return nonsense(&c, e);
+        if (strcmp(found, name) == 0)
+            return read_runner(item, out, e) ? nonsense(&c, e) : 0;
+    }
+    return err_set(e, ERR_GONE, "GitHub knows no runner %s in %s", name, r->repo);
+}
+
+int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e)
+{
+    static const int known[] = {404, 422, 0};
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "DELETE");
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_addf(&path, "/actions/runners/%lld", (long long)runner_id);
+    c.accept = known;
+    if (perform(g, &c, &path, &res, e))
+        return -1;
+    if (res.status == 422)
+        return err_set(e, ERR_CONFLICT, "runner %lld in %s is running a job: GitHub keeps it", (long long)runner_id,
+                       r->repo);
+    return 0;
+}
+
+/* ---- what the runner is made of, and a job's own state ---- */
+
+static int copy_release(const json_t *item, struct github_runner_release *out, struct err *e)
+{
+    const char *url, *sha256 = "";
+
+    if (js_str(item, "download_url", &url, e) || js_opt_str(item, "sha256_checksum", &sha256, e))
+        return -1;
+    if ((!text_has_prefix(url, "https://") && !text_has_prefix(url, "http://")) || strlen(url) >= sizeof(out->url))
+        return err_set(e, ERR_RETRY, "download_url: expected a URL under %zu characters", sizeof(out->url));
+    if (sha256[0] != '\0' && (strlen(sha256) != 64 || sha256[strspn(sha256, "0123456789abcdefABCDEF")] != '\0'))
+        return err_set(e, ERR_RETRY, "sha256_checksum: expected 64 hex digits");
+    (void)snprintf(out->url, sizeof(out->url), "%s", url);
+    for (size_t i = 0; i <= strlen(sha256); i++)
+        out->sha256[i] = text_lower(sha256[i]);
+    return 0;
+}
+
+int github_runner_release_get(struct github *g, const struct github_repo *r, const char *arch,
+                              struct github_runner_release *out, struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "GET");
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_adds(&path, "/actions/runners/downloads");
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (!json_is_array(body) && err_set(e, ERR_RETRY, "expected a list"))
+        return nonsense(&c, e);
+    for (size_t i = 0; i < json_array_size(body); i++) {
+        const json_t *item = json_array_get(body, i);
+        const char *os, *architecture;
+
+        if (js_str(item, "os", &os, e) || js_str(item, "architecture", &architecture, e))
+            return nonsense(&c, e);
+        if (strcmp(os, "linux") == 0 && strcmp(architecture, arch) == 0)
+            return copy_release(item, out, e) ? nonsense(&c, e) : 0;
+    }
+    return err_set(e, ERR_GONE, "GitHub offers no runner for linux, %s", arch);
+}
+
+int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char out[32], struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+    const char *status;
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_addf(&path, "/actions/jobs/%lld", (long long)job_id);
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (js_str(body, "status", &status, e))
+        return nonsense(&c, e);
+    (void)snprintf(out, 32, "%.31s", status);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/*
+ * The calls the engine makes at GitHub. Facts: GitHub REST description (operation ids named at each function).
+ * Safe from any thread; all block. repo is "owner/name" as the webhook said; it is escaped here.
+ */
+#ifndef MUSTER_GITHUB_API_H
+#define MUSTER_GITHUB_API_H
+
+#include "server/github/app.h"
+
+/* Which repository a call is for. */
+struct github_repo {
+    int64_t installation_id, repo_id;
+    const char *repo;
+};
+
+/* apps/get-repo-installation: for payloads that did not name their installation. By JWT. */
+int github_installation_of(struct github *g, const char *repo, int64_t *out, struct err *e) MUST_USE;
+
+/* actions/get-workflow-run: who started it and from where. */
+struct github_run {
+    int64_t head_repo_id;           /* 0 = null: a deleted fork */
+    char *event;                    /* "push", "pull_request", ... */
+    char *path;                     /* ".github/workflows/ci.yml", without "@ref" */
+    char *actor, *triggering_actor; /* logins; "" = GitHub does not say (a deleted user) */
+};
+int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id, struct github_run *out,
+                   struct err *e) MUST_USE;
+void github_run_clear(struct github_run *r);
+
+/* repos/get-content, raw: at most max bytes. ref NULL = default branch. etag: in, the one we have ("" = none); out, the
+ * one of the answer. *text: NULL = not modified (etag held). ERR_GONE: no such file; a directory, submodule or larger
+ * file is ERR_INVALID. */
+int github_file_get(struct github *g, const struct github_repo *r, const char *path, const char *ref, size_t max,
+                    char etag[128], char **text, struct err *e) MUST_USE;
+
+/* actions/generate-runner-jitconfig-for-repo. labels_json: a JSON list of strings, 1 to 100.
+ * ERR_CONFLICT: the name is taken. */
+int github_jitconfig(struct github *g, const struct github_repo *r, const char *name, const char *labels_json,
+                     int64_t *runner_id, struct secret **jit, struct err *e) MUST_USE;
+
+/* actions/list-self-hosted-runners-for-repo with name=: what GitHub says of one runner. ERR_GONE: no such runner. */
+struct github_runner {
+    int64_t id;
+    bool online, busy;
+};
+int github_runner_find(struct github *g, const struct github_repo *r, const char *name, struct github_runner *out,
+                       struct err *e) MUST_USE;
+
+/* actions/delete-self-hosted-runner-from-repo. Gone already = 0; ERR_CONFLICT: it is running a job (422). */
+int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e) MUST_USE;
+
+/* actions/list-runner-applications-for-repo: the runner release for one architecture ("x64", "arm64") on Linux.
+ * sha256 is empty when GitHub does not say. */
+struct github_runner_release {
+    char url[512];
+    char sha256[65];
+};
+int github_runner_release_get(struct github *g, const struct github_repo *r, const char *arch,
+                              struct github_runner_release *out, struct err *e) MUST_USE;
+
+/* actions/get-job-for-workflow-run: GitHub's own status of a job: "queued", "in_progress", "completed", or another. */
+int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char out[32],
+                      struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,205 @@
+/*
+ * Every request that the App client makes, one JSON object per line, for github_openapi.py to judge:
+ * {"scenario", "method", "path", "headers": {...}, "body"}, and after each scenario {"scenario", "error": null or
+ * text}.
+ *
+ * usage: github_requests ANSWERS.json     {"token": {...}, "runner_find": {...}, ...}: what to answer in a scenario
+ */
+#include "server/base/json.h"
+#include "server/base/text.h"
+#include "server/github/api.h"
+#include "tests/support/rawserver.h"
+
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct github_repo repo = {.installation_id = 77, .repo_id = 1296269, .repo = "octo-org/hello.world"};
+
+struct stage {
+    const json_t *answers;
+    const char *scenario; /* the one under way; there is one call at a time */
+};
+
+static void must(int rc, const char *what, const struct err *e)
+{
+    if (rc == 0)
+        return;
+    (void)fprintf(stderr, "%s: %s\n", what, e->msg);
+    abort();
+}
+
+static int answer(void *arg, const struct raw_request *r, struct buf *out)
+{
+    const struct stage *s = arg;
+    bool mint = text_has_suffix(r->path, "/access_tokens");
+    const json_t *body = json_object_get(s->answers, mint ? "token" : s->scenario);
+    char *text = json_dumps(body, JSON_ENCODE_ANY);
+    bool raw = strcmp(s->scenario, "file_get") == 0;
+
+    if (body == NULL)
+        raw_answer(out, 204, "", "");
+    else
+        raw_answer(out, strcmp(r->method, "POST") == 0 ? 201 : 200,
+                   raw && !mint ? "Content-Type: application/vnd.github.raw+json\r\n"
+                                : "Content-Type: application/json\r\n",
+                   text);
+    free(text);
+    return RAW_ANSWER;
+}
+
+static struct crypto_key *make_key(void)
+{
+    AUTO_SECRET struct secret *pem = NULL;
+    struct crypto_key *key = NULL;
+    EVP_PKEY *pkey = EVP_RSA_gen(2048);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len = 0;
+    struct err e = {.msg = "writing a key"};
+
+    must(PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) != 1, "key", &e);
+    len = BIO_get_mem_data(bio, &text);
+    pem = secret_new(text, (size_t)len);
+    must(crypto_key_parse(pem, "key", &key, &e), "key", &e);
+    BIO_free(bio);
+    EVP_PKEY_free(pkey);
+    return key;
+}
+
+static int installation_of(struct github *g, const json_t *answers, struct err *e)
+{
+    int64_t id;
+
+    (void)answers;
+    return github_installation_of(g, repo.repo, &id, e);
+}
+
+static int run_get(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_run run = {0};
+    int rc = github_run_get(g, &repo, 30433642, &run, e);
+
+    (void)answers;
+    github_run_clear(&run);
+    return rc;
+}
+
+static int file_get(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_FREE char *text = NULL;
+    char etag[128] = "\"abc\"";
+
+    (void)answers;
+    return github_file_get(g, &repo, ".cirun.yml", "refs/heads/a b", 262144, etag, &text, e);
+}
+
+static int jitconfig(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_SECRET struct secret *jit = NULL;
+    int64_t id;
+
+    (void)answers;
+    return github_jitconfig(g, &repo, "muster-01", "[\"cirun-gpu--1\",\"linux\"]", &id, &jit, e);
+}
+
+static int runner_find(struct github *g, const json_t *answers, struct err *e)
+{
+    const char *name = "muster-01";
+    struct github_runner runner;
+
+    must(js_opt_str(answers, "runner_find.runners.0.name", &name, e), "answers", e);
+    return github_runner_find(g, &repo, name, &runner, e);
+}
+
+static int runner_remove(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_runner_remove(g, &repo, 42, e);
+}
+
+static int release_get(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_runner_release release;
+
+    (void)answers;
+    return github_runner_release_get(g, &repo, "x64", &release, e);
+}
+
+static int job_status(struct github *g, const json_t *answers, struct err *e)
+{
+    char status[32];
+
+    (void)answers;
+    return github_job_status(g, &repo, 399444496, status, e);
+}
+
+static const struct {
+    const char *name;
+    int (*act)(struct github *g, const json_t *answers, struct err *e);
+} scenarios[] = {
+    {"installation_of", installation_of},
+    {"run_get", run_get},
+    {"file_get", file_get},
+    {"jitconfig", jitconfig},
+    {"runner_find", runner_find},
+    {"runner_remove", runner_remove},
+    {"release_get", release_get},
+    {"job_status", job_status},
+};
+
+static void print_line(json_t *line)
+{
+    AUTO_FREE char *text = json_dumps(line, JSON_COMPACT);
+
+    (void)printf("%s\n", text);
+    json_decref(line);
+}
+
+static void print_request(const char *scenario, const struct raw_request *r)
+{
+    json_t *headers = json_object();
+
+    for (size_t i = 0; i < r->n_headers; i++)
+        (void)json_object_set_new(headers, r->names[i], json_string(r->values[i]));
+    print_line(json_pack("{s:s, s:s, s:s, s:o, s:s}", "scenario", scenario, "method", r->method, "path", r->path,
+                         "headers", headers, "body", r->body));
+}
+
+/* Each scenario has a client of its own, so that each mints its token. */
+static void play(size_t i, const json_t *answers, const struct crypto_key *key, struct httpc *http)
+{
+    struct stage stage = {.answers = answers, .scenario = scenarios[i].name};
+    AUTO_RAW struct rawserver *s = raw_start(&(struct raw_conf){.handler = answer, .arg = &stage});
+    struct github *g =
+        github_new(&(struct github_conf){.api_url = raw_url(s), .app_id = "12345", .key = key, .http = http});
+    struct err e = {.kind = ERR_NONE};
+    int rc = scenarios[i].act(g, answers, &e);
+
+    for (size_t k = 0; k < raw_count(s); k++)
+        print_request(scenarios[i].name, raw_get(s, k));
+    print_line(json_pack("{s:s, s:s?}", "scenario", scenarios[i].name, "error", rc != 0 ? e.msg : NULL));
+    github_free(g);
+}
+
+int main(int argc, char **argv)
+{
+    struct httpc *http;
+    struct crypto_key *key;
+    json_error_t why;
+    json_t *answers = argc == 2 ? json_load_file(argv[1], 0, &why) : NULL;
+
+    if (answers == NULL) {
+        (void)fprintf(stderr, "usage: github_requests ANSWERS.json\n");
+        return 2;
+    }
+    http = httpc_new(&(struct httpc_conf){.user_agent = "muster/test"});
+    key = make_key();
+    for (size_t i = 0; i < ARRAY_LEN(scenarios); i++)
+        play(i, answers, key, http);
+    crypto_key_free(key);
+    httpc_free(http);
+    json_decref(answers);
+    return 0;
+}
