@@ -1,0 +1,202 @@
+/* instance_type, machine_image, region and preemptible, each one value or a list, to the chain of candidates. */
+#include "server/base/buf.h"
+#include "server/base/text.h"
+#include "server/config/cirun_int.h"
+
+#include <string.h>
+
+/* One of the four: its values in order. A missing one has a single value, NULL or false. */
+struct axis {
+    size_t n;
+    const char **text;
+    bool *flag;
+};
+
+/* From the slowest to the fastest when all combinations are tried. */
+enum { TYPE, IMAGE, REGION, SPOT, N_AXES };
+
+static const char *const names[N_AXES] = {"instance_type", "machine_image", "region", "preemptible"};
+
+/* An Azure image as a mapping, to publisher:offer:sku:version. */
+static const char *image_of_mapping(struct cirun_reading *r, const struct yaml_node *map, const char *cloud)
+{
+    static const char *const parts[] = {"publisher", "offer", "sku", "version"};
+    AUTO_BUF struct buf b = BUF_INIT(1000);
+    size_t errors = r->yml.n_errors;
+    struct err ignored;
+    const char *text;
+
+    if (cloud != NULL && strcmp(cloud, "azure") != 0) {
+        cirun_fail(r, map, "machine_image is a string on %s; only azure knows it as a mapping", cloud);
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        const struct yaml_node *n = yaml_get(map, parts[i]);
+
+        if (yaml_is_null(n)) {
+            cirun_fail(r, map, "machine_image lacks %s; it needs publisher, offer, sku and version", parts[i]);
+        } else if ((text = cirun_text(r, n, parts[i])) != NULL) {
+            if (strchr(text, ':') != NULL)
+                cirun_fail(r, n, "%s must not hold a colon", parts[i]);
+            buf_addf(&b, "%s%s", i > 0 ? ":" : "", text);
+        }
+    }
+    for (size_t i = 0; i < map->n; i++) {
+        const char *key = map->pairs[i].key->text;
+
+        if (strcmp(key, "publisher") != 0 && strcmp(key, "offer") != 0 && strcmp(key, "sku") != 0 &&
+            strcmp(key, "version") != 0)
+            cirun_unknown_key(r, map->pairs[i].key, "machine_image", parts, ARRAY_LEN(parts));
+    }
+    if (r->yml.n_errors == errors && buf_str(&b, &text, &ignored)) {
+        cirun_fail(r, map, "machine_image is too long");
+        return NULL;
+    }
+    return r->yml.n_errors == errors ? arena_strdup(r->arena, text) : NULL;
+}
+
+static bool flag_of(struct cirun_reading *r, const struct yaml_node *n)
+{
+    struct err ignored;
+    bool flag = false;
+
+    if (yaml_is_null(n) || n->kind != YAML_SCALAR)
+        cirun_fail(r, n, "preemptible must be true, false or a list of these, found %s", yaml_kind_name(n));
+    else if (text_bool(n->text, &flag, &ignored))
+        cirun_fail(r, n, "preemptible must be true or false, found \"%.60s\"", n->text);
+    return flag;
+}
+
+/* One value of an axis. */
+static void read_value(struct cirun_reading *r, const struct yaml_node *n, int which, const char *cloud,
+                       struct axis *out, size_t i)
+{
+    if (which == SPOT)
+        out->flag[i] = flag_of(r, n);
+    else if (which == IMAGE && n->kind == YAML_MAP)
+        out->text[i] = image_of_mapping(r, n, cloud);
+    else
+        out->text[i] = cirun_text(r, n, names[which]);
+}
+
+static void read_axis(struct cirun_reading *r, const struct yaml_node *map, int which, const char *cloud,
+                      struct axis *out)
+{
+    const struct yaml_node *n = yaml_get(map, names[which]);
+    bool is_list = n != NULL && n->kind == YAML_LIST;
+
+    out->n = is_list && n->n > 0 ? n->n : 1;
+    out->text = arena_calloc(r->arena, out->n, sizeof(*out->text));
+    out->flag = arena_calloc(r->arena, out->n, sizeof(*out->flag));
+    if (yaml_is_null(n))
+        return;
+    if (!is_list) {
+        read_value(r, n, which, cloud, out, 0);
+        return;
+    }
+    if (n->n == 0)
+        cirun_fail(r, n, "%s is an empty list; leave the key out instead", names[which]);
+    for (size_t i = 0; i < n->n; i++)
+        read_value(r, n->items[i], which, cloud, out, i);
+}
+
+/* Do the lists (those with more than one value) have one common length? *total: how many candidates there are. */
+static bool equal_lengths(const struct axis *axes, size_t *total)
+{
+    size_t longest = 1, product = 1;
+    bool equal = true;
+
+    for (int a = 0; a < N_AXES; a++) {
+        if (axes[a].n > longest)
+            longest = axes[a].n;
+        product = product > SIZE_MAX / axes[a].n ? SIZE_MAX : product * axes[a].n;
+    }
+    for (int a = 0; a < N_AXES; a++)
+        equal = equal && (axes[a].n == 1 || axes[a].n == longest);
+    *total = equal ? longest : product;
+    return equal;
+}
+
+/* Which value of each axis the candidate of this number takes. */
+static void pick(const struct axis *axes, bool equal, size_t number, size_t at[N_AXES])
+{
+    for (int a = N_AXES - 1; a >= 0; a--) {
+        at[a] = equal && axes[a].n > 1 ? number : number % axes[a].n;
+        number = equal ? number : number / axes[a].n;
+    }
+}
+
+static void warn_unequal(struct cirun_reading *r, const struct yaml_node *map, const struct axis *axes, size_t total)
+{
+    const struct yaml_node *at = map;
+    AUTO_BUF struct buf lengths = BUF_INIT(200);
+
+    for (int a = N_AXES - 1; a >= 0; a--) {
+        if (axes[a].n > 1)
+            at = yaml_get(map, names[a]);
+    }
+    for (int a = 0; a < N_AXES; a++) {
+        if (axes[a].n > 1)
+            buf_addf(&lengths, "%s%s %zu", lengths.len > 0 ? ", " : "", names[a], axes[a].n);
+    }
+    cirun_warn(r, at,
+               "lists of different lengths (%s): every combination is tried, %zu candidates; lists of equal "
+               "length are read side by side",
+               lengths.p, total);
+}
+
+static bool has_spot(const char *cloud)
+{
+    return strcmp(cloud, "digitalocean") != 0 && strcmp(cloud, "openstack") != 0 && strcmp(cloud, "on_prem") != 0;
+}
+
+/* A cloud without spot capacity: say so, and take what it has. */
+static void drop_spot(struct cirun_reading *r, const struct yaml_node *map, const char *cloud, struct axis *spot)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < spot->n; i++)
+        any = any || spot->flag[i];
+    if (!any || cloud == NULL || has_spot(cloud))
+        return;
+    cirun_warn(r, yaml_get(map, "preemptible"), "%s has no spot capacity: preemptible is ignored", cloud);
+    memset(spot->flag, 0, spot->n * sizeof(*spot->flag));
+}
+
+static void check_present(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_runner *out)
+{
+    if (yaml_is_null(yaml_get(map, "instance_type")) && out->gpu == NULL)
+        cirun_fail(r, map, "instance_type is missing; name one, or the gpu that is needed");
+    if (yaml_is_null(yaml_get(map, "machine_image")))
+        cirun_fail(r, map, "machine_image is missing");
+}
+
+void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out)
+{
+    struct axis axes[N_AXES];
+    struct cirun_candidate *list;
+    size_t total, at[N_AXES];
+    bool equal;
+
+    for (int a = 0; a < N_AXES; a++)
+        read_axis(r, map, a, out->cloud, &axes[a]);
+    check_present(r, map, out);
+    drop_spot(r, map, out->cloud, &axes[SPOT]);
+    equal = equal_lengths(axes, &total);
+    if (!equal)
+        warn_unequal(r, map, axes, total);
+    if (total > CIRUN_YML_MAX_CANDIDATES) {
+        cirun_warn(r, map, "%zu candidates; the first %d are tried", total, CIRUN_YML_MAX_CANDIDATES);
+        total = CIRUN_YML_MAX_CANDIDATES;
+    }
+    list = arena_calloc(r->arena, total, sizeof(*list));
+    for (size_t i = 0; i < total; i++) {
+        pick(axes, equal, i, at);
+        list[i] = (struct cirun_candidate){.instance_type = axes[TYPE].text[at[TYPE]],
+                                           .image = axes[IMAGE].text[at[IMAGE]],
+                                           .region = axes[REGION].text[at[REGION]],
+                                           .spot = axes[SPOT].flag[at[SPOT]]};
+    }
+    out->candidates = list;
+    out->n_candidates = total;
+}

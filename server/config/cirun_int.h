@@ -1,0 +1,35 @@
+/*
+ * What the files that read .cirun.yml share: the reading under way, its diagnostics, and the steps of one runner.
+ * Private to cirun_*.c. Steps never fail: they note a diagnostic and go on, so that one run finds every mistake.
+ */
+#ifndef MUSTER_CONFIG_CIRUN_INT_H
+#define MUSTER_CONFIG_CIRUN_INT_H
+
+#include "server/base/arena.h"
+#include "server/config/cirun_yml.h"
+
+struct cirun_reading {
+    struct cirun_yml yml; /* first: what the caller gets; its address is that of the whole */
+    struct arena *arena;
+    struct cirun_diag *diags;
+    size_t n_warnings;
+};
+
+/* Note a diagnostic at a node. */
+void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...) PRINTF(3, 4);
+void cirun_fail(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...) PRINTF(3, 4);
+
+/* An unknown key: a warning with what was probably meant. where: "in a runner". */
+void cirun_unknown_key(struct cirun_reading *r, const struct yaml_node *key, const char *where,
+                       const char *const *known, size_t n_known);
+
+/* A text that is not empty, or NULL after a diagnostic. */
+const char *cirun_text(struct cirun_reading *r, const struct yaml_node *n, const char *what);
+
+/* One runner's mapping. */
+void cirun_read_runner(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
+
+/* The chain of candidates of one runner, whose cloud may be NULL after an error. */
+void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * .cirun.yml to runners: the repository's list of machines, each expanded to its chain of candidates.
+ * The language: see deploy/docs/cirun-yml.md once that page exists; until then Cirun's own documentation.
+ *
+ * Every diagnostic has a place and a severity. A file with an error yields no runners; warnings never fail a file.
+ */
+#ifndef MUSTER_CONFIG_CIRUN_YML_H
+#define MUSTER_CONFIG_CIRUN_YML_H
+
+#include "server/base/yaml.h"
+
+#define CIRUN_YML_MAX ((size_t)256 * 1024)
+#define CIRUN_YML_MAX_CANDIDATES 64
+
+enum cirun_severity { CIRUN_WARNING, CIRUN_ERROR };
+
+struct cirun_diag {
+    enum cirun_severity severity;
+    int line, column;
+    char message[400]; /* what was wrong and what to do */
+};
+
+/* One concrete try. Strings are borrowed from the file. */
+struct cirun_candidate {
+    const char *region;        /* NULL = the account's default */
+    const char *instance_type; /* NULL when missing (allowed with gpu) */
+    const char *image;         /* text form; Azure mappings as publisher:offer:sku:version */
+    bool spot;
+};
+
+struct cirun_runner {
+    const char *name;     /* "" when missing */
+    const char *cloud;    /* canonical: "digitalocean" for "do" */
+    const char *gpu;      /* NULL = none */
+    const char *workflow; /* NULL = any */
+    const char *team;     /* run_only_when_triggered_by; NULL = anybody */
+    int line;
+    size_t n_labels;
+    const char *const *labels;
+    size_t n_candidates;
+    const struct cirun_candidate *candidates;
+    const struct yaml_node *extra; /* extra_config, or NULL */
+    const struct yaml_node *node;  /* the whole mapping: idle, muster: read by later rules */
+};
+
+struct cirun_yml {
+    size_t n_runners;
+    const struct cirun_runner *runners;
+    size_t n_diags;
+    const struct cirun_diag *diags; /* in file order */
+    size_t n_errors;                /* of these */
+    struct yaml_doc *doc;           /* NULL when it was no YAML */
+};
+
+/* Never fails: what is wrong is in diags. `file` names it in messages. */
+struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file);
+void cirun_yml_free(struct cirun_yml *c); /* accepts NULL */
+
+/* The first error as "FILE:LINE:COLUMN: message" (ERR_INVALID); only when n_errors > 0. */
+int cirun_yml_error(const struct cirun_yml *c, const char *file, struct err *e) MUST_USE;
+
+#endif
