@@ -1,0 +1,146 @@
+/* What the simulated GitHub remembers. Everything is guarded by sim_github.lock, except what start fixes. */
+#ifndef MUSTER_TESTS_SIM_GITHUB_MODEL_H
+#define MUSTER_TESTS_SIM_GITHUB_MODEL_H
+
+#include "tests/sim/sim_github.h"
+#include "tests/sim/sim_timer.h"
+
+#include <pthread.h>
+
+struct gh_installation {
+    int64_t id, window_ms; /* window_ms: start of the rate limit's hour */
+    char *account;
+    json_t *permissions;
+    bool suspended;
+    int used;
+    int64_t minute_ms;
+    int created;
+};
+
+struct gh_file {
+    char *ref, *path, *text;
+};
+
+struct gh_alias { /* a commit that reads as a branch */
+    char *sha, *branch;
+};
+
+struct gh_repo {
+    int64_t id;
+    struct gh_installation *installation;
+    char *full_name, *owner, *name, *default_branch;
+    bool is_private;
+    struct gh_file *files;
+    size_t n_files;
+    struct gh_alias *aliases;
+    size_t n_aliases;
+    json_t *payload; /* `repository` of webhooks, made once */
+};
+
+struct gh_run {
+    int64_t id, head_repo_id, created_ms;
+    struct gh_repo *repo;
+    char *workflow, *path, *event, *actor, *triggering_actor, *head_branch, *head_sha;
+};
+
+struct gh_job {
+    int64_t id, runner_id; /* runner_id: 0 = never assigned */
+    struct gh_run *run;
+    char *name, *runner_name;
+    json_t *labels;
+    enum sim_job_state state;
+    const char *conclusion; /* literal; NULL = none */
+    int64_t created_ms, queued_ms, started_ms, completed_ms, hosted_ms;
+    int times_started;
+};
+
+struct gh_runner {
+    int64_t id, job_id, last_job_id;
+    struct gh_repo *repo;
+    char *name, *jit;
+    char session[37];
+    json_t *labels;
+    bool registered, online, was_online;
+    sim_assigned_fn *fn;
+    void *arg;
+};
+
+struct gh_token {
+    char *value;
+    struct gh_installation *installation;
+    json_t *permissions;
+    int64_t *repo_ids;
+    size_t n_repos; /* 0 = all of the installation */
+    int64_t expires_ms;
+};
+
+/* What a delivery said. The body is made again from it for each attempt. */
+struct gh_event {
+    struct gh_job *job; /* NULL: `raw` is the body */
+    char *raw;
+    const char *action; /* literal */
+    const char *status, *conclusion;
+    int64_t started_ms, completed_ms, runner_id;
+    char *runner_name;
+};
+
+struct gh_delivery {
+    int64_t id, delivered_ms, took_ms;
+    char guid[37];
+    const char *event; /* literal or raw's */
+    struct gh_event what;
+    bool redelivery, done;
+    int status_code; /* 0 = no answer */
+};
+
+struct gh_download {
+    char *os, *arch, *url, *sha256;
+};
+
+struct gh_sender;
+
+struct sim_github {
+    struct sim_http *http;
+    struct sim_timer *timer;
+    struct gh_sender *sender;
+    char *app_id, *public_key, *secret;
+    int64_t lost_contact_ms;
+    sim_story_fn *story;
+    void *story_arg;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t rng;
+    int64_t ahead_ms, next_id;
+    int token_lag;
+    struct sim_github_limits limits;
+    struct gh_installation **installations;
+    size_t n_installations;
+    struct gh_repo **repos;
+    size_t n_repos;
+    struct gh_run **runs;
+    size_t n_runs;
+    struct gh_job **jobs; /* index = id - GH_FIRST_JOB */
+    size_t n_jobs;
+    struct gh_job **queue; /* queued for a self-hosted runner, oldest first */
+    size_t n_queue;
+    struct gh_runner **runners; /* index = id - GH_FIRST_RUNNER */
+    size_t n_runners;
+    struct gh_token **tokens;
+    size_t n_tokens;
+    struct gh_delivery **deliveries; /* index = id - GH_FIRST_DELIVERY */
+    size_t n_deliveries;
+    size_t pending;
+    struct gh_download *downloads;
+    size_t n_downloads;
+    size_t completed, cancelled;
+    char *hook_url;
+    struct sim_hook_options hook;
+};
+
+#define GH_FIRST_JOB 31000000000
+#define GH_FIRST_RUN 9100000000
+#define GH_FIRST_RUNNER 101
+#define GH_FIRST_DELIVERY 70000000000
+
+#endif

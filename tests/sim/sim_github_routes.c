@@ -1,0 +1,154 @@
+/* The way in: which path, is the question well put, and who may ask. */
+#include "tests/sim/sim_github_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define JSON_MEDIA "application/vnd.github+json"
+
+enum auth { AUTH_APP, AUTH_TOKEN };
+
+struct endpoint {
+    const char *op;
+    enum auth auth;
+    const char *permission; /* TOKEN */
+    bool write;
+    const char *query; /* parameters it knows, separated by spaces */
+    gh_endpoint_fn *fn;
+};
+
+static const struct endpoint endpoints[] = {
+    {SIM_GH_TOKEN, AUTH_APP, NULL, true, "", gh_api_create_token},
+    {"GET /app", AUTH_APP, NULL, false, "", gh_api_get_app},
+    {SIM_GH_INSTALLATION, AUTH_APP, NULL, false, "", gh_api_get_installation},
+    {SIM_GH_DELIVERIES, AUTH_APP, NULL, false, "per_page cursor status", gh_api_list_deliveries},
+    {SIM_GH_REDELIVER, AUTH_APP, NULL, true, "", gh_api_redeliver},
+    {SIM_GH_CONTENTS, AUTH_TOKEN, "contents", false, "ref", gh_api_get_contents},
+    {SIM_GH_RUN, AUTH_TOKEN, "actions", false, "exclude_pull_requests", gh_api_get_run},
+    {SIM_GH_JOB, AUTH_TOKEN, "actions", false, "", gh_api_get_job},
+    {SIM_GH_JITCONFIG, AUTH_TOKEN, "administration", true, "", gh_api_create_jitconfig},
+    {SIM_GH_DOWNLOADS, AUTH_TOKEN, "administration", false, "", gh_api_list_downloads},
+    {SIM_GH_RUNNERS, AUTH_TOKEN, "administration", false, "name per_page page", gh_api_list_runners},
+    {SIM_GH_RUNNER, AUTH_TOKEN, "administration", false, "", gh_api_get_runner},
+    {SIM_GH_RUNNER_DELETE, AUTH_TOKEN, "administration", true, "", gh_api_delete_runner},
+};
+
+const struct sim_route gh_routes[] = {
+    {"POST", "/app/installations/{installation_id}/access_tokens", gh_dispatch},
+    {"GET", "/app", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/installation", gh_dispatch},
+    {"GET", "/app/hook/deliveries", gh_dispatch},
+    {"POST", "/app/hook/deliveries/{delivery_id}/attempts", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/contents/{+path}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}", gh_dispatch},
+    {"POST", "/repos/{owner}/{repo}/actions/runners/generate-jitconfig", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runners/downloads", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runners", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runners/{runner_id}", gh_dispatch},
+    {"DELETE", "/repos/{owner}/{repo}/actions/runners/{runner_id}", gh_dispatch},
+    {"POST", "/sim/runner/online", gh_runner_http_online},
+    {"GET", "/sim/runner/{session}/job", gh_runner_http_job},
+    {"POST", "/sim/runner/{session}/finish", gh_runner_http_finish},
+    {"GET", "/_sim/state", gh_ctl_state},
+    {"POST", "/_sim/setup", gh_ctl_setup},
+    {"POST", "/_sim/jobs", gh_ctl_job},
+    {"GET", "/_sim/jobs/{job_id}", gh_ctl_job_get},
+    {"POST", "/_sim/jobs/{job_id}/cancel", gh_ctl_job_cancel},
+    {"POST", "/_sim/webhook", gh_ctl_webhook},
+    SIM_HTTP_CONTROL_ROUTES,
+    {NULL, NULL, NULL},
+};
+
+static bool word_in(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *p = strstr(words, word); p != NULL; p = strstr(p + 1, word))
+        if ((p == words || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
+            return true;
+    return false;
+}
+
+static bool accept_known(const struct sim_req *rq)
+{
+    const char *a = sim_req_header(rq, "Accept");
+
+    return a != NULL && (strcasecmp(a, JSON_MEDIA) == 0 || strcasecmp(a, "application/json") == 0 ||
+                         (strstr(rq->op, "/contents/") != NULL && gh_accepts_raw(rq)));
+}
+
+/* Is the question itself well put? What GitHub lets pass is noted only. */
+static bool well_put(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq, struct sim_res *rs)
+{
+    const char *agent = sim_req_header(rq, "User-Agent"), *version = sim_req_header(rq, "X-GitHub-Api-Version");
+    const char *type = sim_req_header(rq, "Content-Type");
+
+    if (!accept_known(rq))
+        gh_violation(g, rq, "Accept is missing or not one of GitHub's media types");
+    if (rq->body_len != 0 && (type == NULL || strncasecmp(type, "application/json", 16) != 0))
+        gh_violation(g, rq, "a body without Content-Type application/json");
+    if (rq->body_len != 0 && strcmp(rq->method, "POST") != 0)
+        gh_violation(g, rq, "a body where none belongs");
+    for (size_t i = 0; i < rq->n_query; i++)
+        if (!word_in(ep->query, rq->query[i].name))
+            gh_violation(g, rq, "unknown query parameter %s", rq->query[i].name);
+    if (agent == NULL || *agent == '\0') {
+        gh_violation(g, rq, "no User-Agent");
+        gh_refuse(rs, 403,
+                  "Request forbidden by administrative rules. Please make sure your request has a User-Agent "
+                  "header");
+        return false;
+    }
+    if (version != NULL && strcmp(version, "2022-11-28") != 0) {
+        gh_violation(g, rq, "unknown X-GitHub-Api-Version");
+        gh_refuse(rs, 400, "The specified API version is not supported.");
+        return false;
+    }
+    return true;
+}
+
+static void serve_token(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq, struct sim_res *rs)
+{
+    const struct gh_token *t = gh_auth_token(g, rq, rs);
+    struct gh_repo *repo;
+
+    if (t == NULL || !gh_rate(g, t->installation, strcmp(rq->method, "POST") == 0, rs))
+        return;
+    repo = gh_repo(g, rq->arg[0], rq->arg[1]);
+    if (repo == NULL || !gh_token_reaches(t, repo)) {
+        gh_violation(g, rq, "the token does not reach this repository");
+        gh_refuse(rs, 404, "Not Found");
+    } else if (!gh_token_allows(t, ep->permission, ep->write)) {
+        gh_violation(g, rq, "the token lacks %s: %s", ep->permission, ep->write ? "write" : "read");
+        sim_res_header(rs, "X-Accepted-GitHub-Permissions", "%s=%s", ep->permission, ep->write ? "write" : "read");
+        gh_refuse(rs, 403, "Resource not accessible by integration");
+    } else {
+        ep->fn(g, repo, rq, rs);
+    }
+}
+
+void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
+{
+    struct sim_github *g = arg;
+    const struct endpoint *ep = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints) && ep == NULL; i++)
+        if (strcmp(endpoints[i].op, rq->op) == 0)
+            ep = &endpoints[i];
+    if (ep == NULL)
+        abort(); /* the two tables above differ */
+    gh_lock(g);
+    if (well_put(g, ep, rq, rs)) {
+        switch (ep->auth) {
+        case AUTH_APP:
+            if (gh_auth_app(g, rq, rs))
+                ep->fn(g, NULL, rq, rs);
+            break;
+        case AUTH_TOKEN:
+            serve_token(g, ep, rq, rs);
+            break;
+        }
+    }
+    gh_unlock(g);
+}
