@@ -1,0 +1,111 @@
+/* What a delivery changes: one transaction, run by the store's committer together with others. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/engine/engine_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct delivery {
+    struct engine *g;
+    char guid[65];
+    struct job job;
+    int64_t now_ms;
+    bool known;
+    engine_delivered_fn *done;
+    void *arg;
+};
+
+static int strike(struct store_tx *t, const struct delivery *d, int64_t repo_id, const char *label_key, struct err *e)
+{
+    struct balance b = {d->g, repo_id, label_key, d->now_ms, 0};
+
+    return balance_strike(t, &b, e);
+}
+
+static void take_job(struct machine *m, void *arg)
+{
+    m->taken_job_id = *(const int64_t *)arg;
+    m->surplus_ms = 0;
+}
+
+/* in_progress or completed names a runner: if it is one of ours, its machine changes, whichever job it was for. */
+static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
+{
+    const struct job *j = &d->job;
+    bool taken = j->state == JOB_RUNNING;
+    struct machine_change c = {.name = j->runner_name,
+                               .event = taken ? FSM_TAKEN : FSM_FINISHED,
+                               .repo_id = j->repo_id,
+                               .reason = taken ? NULL : "its job is completed",
+                               .edit = take_job,
+                               .edit_arg = &d->job.id,
+                               .now_ms = d->now_ms,
+                               .g = d->g};
+
+    if (j->runner_name == NULL || j->runner_name[0] == '\0')
+        return 0;
+    return machine_change_tx(t, &c, e);
+}
+
+static int apply(struct store_tx *t, struct delivery *d, int before, struct err *e)
+{
+    struct job *j = &d->job;
+    char id[24];
+
+    if (j->state == JOB_QUEUED && j->want == WANT_UNDECIDED) {
+        (void)snprintf(id, sizeof(id), "%lld", (long long)j->id);
+        return store_task_put(t, TASK_JOB, id, TASK_DECIDE, d->now_ms, e);
+    }
+    if (j->state != JOB_RUNNING && j->state != JOB_DONE)
+        return 0;
+    if (touch_machine(t, d, e))
+        return -1;
+    return before == JOB_QUEUED ? strike(t, d, j->repo_id, j->label_key, e) : 0;
+}
+
+static int deliver_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct delivery *d = arg;
+    int before;
+    bool moved;
+    char kind[32];
+
+    if (store_delivery_put(t, d->guid, d->now_ms, &d->known, e))
+        return -1;
+    if (d->known)
+        return 0;
+    if (store_job_merge(t, &d->job, &before, &moved, e))
+        return -1;
+    if (!moved)
+        return 0;
+    (void)snprintf(kind, sizeof(kind), "job.%s", job_state_name(d->job.state));
+    if (d->job.want != WANT_NOTHING &&
+        store_event_add(t, d->now_ms, d->job.id, d->job.runner_name, kind, d->job.conclusion, e))
+        return -1;
+    return apply(t, d, before, e);
+}
+
+static void delivered(void *arg, int rc, const struct err *e)
+{
+    struct delivery *d = arg;
+
+    d->done(d->arg, d->known ? DELIVERY_KNOWN : DELIVERY_STORED, rc, e);
+    job_clear(&d->job);
+    free(d);
+}
+
+void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg)
+{
+    struct delivery *d = mem_zalloc(sizeof(*d));
+
+    d->g = g;
+    (void)snprintf(d->guid, sizeof(d->guid), "%s", guid);
+    d->job = *job;
+    memset(job, 0, sizeof(*job));
+    d->now_ms = clock_now_ms();
+    d->done = done;
+    d->arg = arg;
+    store_submit(g->c.store, deliver_tx, d, delivered, d);
+}

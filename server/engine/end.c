@@ -1,0 +1,148 @@
+/* The end of a machine: destroy until the cloud says gone, and no runner left behind at GitHub. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/metric.h"
+#include "server/engine/engine_int.h"
+
+#include <stdio.h>
+
+#define GONE_FIRST_MS 5000        /* from a destroy that was accepted to the first look */
+#define SETTLE_MS (2 * 60 * 1000) /* how long a launch whose answer was lost may stay invisible */
+
+static const struct metric_desc destroys = {METRIC_COUNTER, "muster_destroys_total",
+                                            "Destroy calls by outcome (ok, or the kind of the failure)", "outcome",
+                                            NULL};
+
+static void again(struct task_next *next, int64_t wait_ms)
+{
+    next->due_ms = clock_now_ms() + wait_ms;
+    next->priority = TASK_TEARDOWN;
+    next->retry = true;
+}
+
+static void note_destroyed(struct machine *m, void *arg)
+{
+    m->ended_ms = *(const int64_t *)arg;
+}
+
+/* The cloud took our word; write down when, so that later looks only ask. */
+struct accepted_end {
+    struct machine *m;
+    int64_t now_ms;
+};
+
+static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct accepted_end *a = arg;
+    AUTO_MACHINE struct machine now = {0};
+    bool found, changed;
+
+    if (store_machine_get(t, a->m->name, &now, &found, e))
+        return -1;
+    if (!found || now.state != M_ENDING)
+        return 0;
+    now.ended_ms = a->now_ms;
+    if (store_machine_update(t, &now, M_ENDING, &changed, e))
+        return -1;
+    return store_event_add(t, a->now_ms, now.job_id, now.name, "machine.ended", now.reason, e);
+}
+
+static int destroy(struct engine *g, struct machine *m, const struct engine_cloud *cloud, const struct task *task,
+                   struct task_next *next, struct err *e)
+{
+    struct accepted_end a = {m, clock_now_ms()};
+    struct instance ref;
+    struct err cause;
+
+    machine_ref(m, &ref);
+    if (cloud->ops->destroy(cloud->provider, &ref, &cause)) {
+        metric_add(&destroys, err_kind_name(cause.kind), 1);
+        log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
+                  FE(&cause));
+        again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
+                                            : workers_backoff_ms(task->attempts, 1000, 60 * 1000));
+        return 0;
+    }
+    metric_add(&destroys, "ok", 1);
+    log_info(EV("machine.ended"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
+             FS("reason", m->reason));
+    again(next, GONE_FIRST_MS);
+    next->retry = false;
+    return workers_write(g, accepted_tx, &a, e);
+}
+
+/* GitHub takes an ephemeral runner out by itself once it ran its job; any other one is ours to remove. */
+static int remove_runner(struct engine *g, const struct machine *m, struct err *e)
+{
+    struct github_repo repo = machine_repo(m);
+
+    if (m->runner_id == 0 || m->taken_job_id != 0)
+        return 0;
+    return github_runner_remove(g->c.github, &repo, m->runner_id, e);
+}
+
+static int close_record(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
+                        struct err *e)
+{
+    int64_t now = clock_now_ms();
+    struct machine_change c = {.name = m->name, .event = FSM_DESTROYED, .edit = note_destroyed, .edit_arg = &now};
+    struct err cause;
+
+    /* a runner GitHub will not let go does not keep the record open for ever: an offline one vanishes there by itself
+     */
+    if (remove_runner(g, m, &cause)) {
+        log_warn(EV("runner.left"), FS("machine", m->name), FE(&cause));
+        if (err_is_passing(&cause) && task->attempts < 20) {
+            again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
+                                                : workers_backoff_ms(task->attempts, 1000, 60 * 1000));
+            return 0;
+        }
+    }
+    return machine_change(g, &c, e);
+}
+
+/* Already asked for: gone by now? */
+static int look(struct engine *g, struct machine *m, const struct engine_cloud *cloud, const struct task *task,
+                struct task_next *next, struct err *e)
+{
+    struct instance ref, got;
+    struct err cause;
+
+    machine_ref(m, &ref);
+    if (cloud->ops->describe(cloud->provider, &ref, &got, &cause)) {
+        log_warn(EV("machine.unchecked"), FS("machine", m->name), FE(&cause));
+        again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
+                                            : workers_backoff_ms(task->attempts, 2000, 60 * 1000));
+        return 0;
+    }
+    switch (got.state) {
+    case INSTANCE_PENDING:
+    case INSTANCE_RUNNING:
+        return destroy(g, m, cloud, task, next, e);
+    case INSTANCE_ENDING:
+        again(next, workers_backoff_ms(task->attempts, GONE_FIRST_MS, 60 * 1000));
+        return 0;
+    case INSTANCE_GONE:
+        break;
+    }
+    if (m->instance_id[0] == '\0' && clock_now_ms() < m->launched_ms + SETTLE_MS) {
+        again(next, 15 * 1000);
+        return 0;
+    }
+    return close_record(g, m, task, next, e);
+}
+
+int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)
+{
+    const struct engine_cloud *cloud = machine_cloud(g, m->cloud);
+
+    if (m->launched_ms == 0)
+        return close_record(g, m, task, next, e);
+    if (cloud == NULL) {
+        log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud),
+                  FS("error", "this cloud is not set up any more: its machines cannot be destroyed from here"));
+        again(next, 5 * 60 * 1000);
+        return 0;
+    }
+    return m->ended_ms == 0 ? destroy(g, m, cloud, task, next, e) : look(g, m, cloud, task, next, e);
+}

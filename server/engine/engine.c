@@ -1,0 +1,48 @@
+#include "server/engine/engine.h"
+
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/engine/engine_int.h"
+
+#include <openssl/crypto.h>
+
+struct engine *engine_new(const struct engine_conf *c)
+{
+    struct engine *g = mem_zalloc(sizeof(*g));
+
+    g->c = *c;
+    crypto_key_derive(c->app_key, "muster user-data", g->seal_key);
+    lookup_open(g);
+    g->release = release_new();
+    g->workers = workers_new(g);
+    return g;
+}
+
+static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    (void)arg;
+    return store_task_release_all(t, e);
+}
+
+int engine_start(struct engine *g, struct err *e)
+{
+    if (store_write(g->c.store, release_leases_tx, NULL, e))
+        return -1;
+    return workers_start(g->workers, e);
+}
+
+void engine_drain(struct engine *g, int64_t grace_ms)
+{
+    workers_drain(g->workers, grace_ms);
+}
+
+void engine_free(struct engine *g)
+{
+    if (g == NULL)
+        return;
+    workers_free(g->workers);
+    release_free(g->release);
+    lookup_close(g);
+    OPENSSL_cleanse(g->seal_key, sizeof(g->seal_key));
+    free(g);
+}

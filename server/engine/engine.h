@@ -1,0 +1,51 @@
+/*
+ * The engine decides: what a delivery changes, which job gets a machine, when a machine ends.
+ *
+ * Threads: one scheduler claims due tasks from the store and hands them to N workers; provider and GitHub calls block
+ * there. engine_deliver comes from the intake loop and never blocks.
+ */
+#ifndef MUSTER_ENGINE_ENGINE_H
+#define MUSTER_ENGINE_ENGINE_H
+
+#include "providers/provider.h"
+#include "server/github/api.h"
+#include "server/model.h"
+#include "server/store/store.h"
+
+struct engine;
+
+struct engine_cloud { /* an account that is on; borrowed */
+    const struct provider_ops *ops;
+    struct provider *provider;
+};
+
+struct engine_conf { /* borrowed, outlives the engine */
+    struct store *store;
+    struct github *github;
+    const struct crypto_key *app_key; /* seals user-data until a launch is recorded */
+    const struct engine_cloud *clouds;
+    size_t n_clouds;
+    const char *deployment;
+    int workers; /* threads; 0 = 32 */
+    int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
+    bool fork_jobs;         /* policy.fork_jobs: allow */
+    bool bare_self_hosted;  /* policy.bare_self_hosted: allow */
+    const char *runner_url; /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
+    const char *runner_sha256;
+};
+
+struct engine *engine_new(const struct engine_conf *c);
+int engine_start(struct engine *g, struct err *e) MUST_USE; /* takes up what an earlier process left */
+/* No new tasks; what is under way ends (API calls finish), at most grace_ms. Machines are not waited for. */
+void engine_drain(struct engine *g, int64_t grace_ms);
+void engine_free(struct engine *g); /* accepts NULL; drained before */
+
+/* What became of a delivery. */
+enum delivery_outcome { DELIVERY_STORED, DELIVERY_KNOWN };
+typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int rc, const struct err *e);
+
+/* Store a delivery, its job and the tasks that follow in one transaction. done runs on another thread once that is on
+ * disk (rc 0), or could not be (rc -1: answer 503). Takes the strings out of *job. guid is copied. */
+void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,112 @@
+/* What the files of the engine share. Not for others. */
+#ifndef MUSTER_ENGINE_ENGINE_INT_H
+#define MUSTER_ENGINE_ENGINE_INT_H
+
+#include "server/base/cache.h"
+#include "server/config/plan.h"
+#include "server/engine/engine.h"
+#include "server/engine/fsm.h"
+
+struct workers; /* worker.c: scheduler, threads, the queue between them */
+
+struct engine {
+    struct engine_conf c;
+    unsigned char seal_key[32];
+    struct cache *runs, *files, *etags; /* lookup.c */
+    struct release *release;            /* release.c */
+    struct workers *workers;
+};
+
+/* What a task's function says about the time after it. */
+struct task_next {
+    int64_t due_ms; /* < 0: nothing more to do */
+    enum task_priority priority;
+    bool retry; /* count this as another attempt at the same thing */
+};
+
+/* From an accepted launch to the first look at the machine. */
+#define CHECK_FIRST_MS (30 * 1000)
+
+/* Machines that were launched for one job and never took one, after which it is given up. */
+#define ENGINE_MAX_FAILURES 6
+
+#define TASK_NEXT_NONE ((struct task_next){-1, TASK_CHECK, false})
+
+/* --- worker.c */
+struct workers *workers_new(struct engine *g);
+int workers_start(struct workers *w, struct err *e) MUST_USE;
+void workers_drain(struct workers *w, int64_t grace_ms);
+void workers_free(struct workers *w);
+/* store_write that outlasts passing faults (a full disk, a busy database): tries until it is done or the engine drains.
+ * Only for work whose result must not be lost. */
+int workers_write(struct engine *g, store_fn *fn, void *arg, struct err *e) MUST_USE;
+/* How long to wait after attempt n (from 1): first, doubling, at most max, with up to a quarter of jitter on top. */
+int64_t workers_backoff_ms(int attempt, int64_t first_ms, int64_t max_ms);
+
+/* --- decide.c: TASK_JOB */
+int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+
+/* --- machine.c: TASK_MACHINE, and what launch.c, check.c and end.c share */
+int machine_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
+void machine_ref(const struct machine *m, struct instance *ref);
+struct github_repo machine_repo(const struct machine *m);
+
+/* One change of a machine's state: reads it anew, asks fsm_next, lets `edit` fill in fields, writes it, adds a timeline
+ * event and, when it stopped being supply, strikes the balance again. */
+struct machine_change {
+    const char *name;
+    enum fsm_event event;
+    int64_t repo_id;                            /* 0 = any; else a machine of another one is left alone */
+    const char *reason;                         /* stored and shown; NULL = keep */
+    void (*edit)(struct machine *m, void *arg); /* NULL = none */
+    void *edit_arg;
+    int64_t now_ms;
+    int first_candidate;              /* for a replacement, when the balance needs one */
+    bool applied;                     /* out: the state machine took the event */
+    enum machine_state before, after; /* out, when applied */
+    struct engine *g;
+};
+int machine_change_tx(struct store_tx *t, void *change, struct err *e) MUST_USE;
+int machine_change(struct engine *g, struct machine_change *c, struct err *e) MUST_USE;
+
+int launch_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
+                   struct err *e) MUST_USE;
+int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
+                  struct err *e) MUST_USE;
+int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
+                struct err *e) MUST_USE;
+
+/* --- balance.c: demand and supply of one repository and label set, inside a transaction */
+struct balance {
+    struct engine *g;
+    int64_t repo_id;
+    const char *label_key;
+    int64_t now_ms;
+    int first_candidate; /* where new machines begin in their chain */
+};
+int balance_strike(struct store_tx *t, const struct balance *b, struct err *e) MUST_USE;
+
+/* --- lookup.c: what GitHub says about a run, and the configuration that applies to it */
+struct lookup {
+    bool fork;                    /* the run's head is not the repository itself, or cannot be told */
+    char workflow_path[256];      /* "" = unknown */
+    const struct cirun_yml *file; /* NULL: there is none; valid until lookup_clear */
+    struct cache_ref *run_ref, *file_ref;
+};
+void lookup_open(struct engine *g);
+void lookup_close(struct engine *g);
+int lookup_run(struct engine *g, const struct job *j, struct lookup *out, struct err *e) MUST_USE;
+/* ref NULL = the default branch. */
+int lookup_file(struct engine *g, const struct job *j, const char *ref, struct lookup *out, struct err *e) MUST_USE;
+void lookup_clear(struct lookup *l);
+#define AUTO_LOOKUP AUTO(lookup_clear)
+
+/* --- release.c: which runner a machine downloads */
+struct release *release_new(void);
+void release_free(struct release *r);
+void release_get(struct engine *g, const char *arch, char url[512], char sha256[65]);
+/* Ask GitHub for newer ones, at most once a day and never in the first minutes; failures are kept quiet. */
+void release_refresh(struct engine *g, const struct job *j);
+
+#endif

@@ -1,0 +1,156 @@
+/* What every task of a machine shares: reading it, changing its state, finding its cloud. */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/engine/engine_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud)
+{
+    for (size_t i = 0; i < g->c.n_clouds; i++) {
+        if (strcmp(g->c.clouds[i].ops->name, cloud) == 0)
+            return &g->c.clouds[i];
+    }
+    return NULL;
+}
+
+void machine_ref(const struct machine *m, struct instance *ref)
+{
+    memset(ref, 0, sizeof(*ref));
+    (void)snprintf(ref->id, sizeof(ref->id), "%s", m->instance_id);
+    (void)snprintf(ref->region, sizeof(ref->region), "%s", m->region);
+    (void)snprintf(ref->name, sizeof(ref->name), "%s", m->name);
+}
+
+struct github_repo machine_repo(const struct machine *m)
+{
+    return (struct github_repo){m->installation_id, m->repo_id, m->repo};
+}
+
+/* Does a machine in this state count as supply for waiting jobs? */
+static bool is_supply(enum machine_state s)
+{
+    return s < M_BUSY;
+}
+
+static enum task_priority priority_of(enum machine_state s)
+{
+    switch (s) {
+    case M_WANTED:
+    case M_LAUNCHING:
+        return TASK_LAUNCH;
+    case M_ENDING:
+        return TASK_TEARDOWN;
+    case M_BOOTING:
+    case M_IDLE:
+    case M_BUSY:
+    case M_GONE:
+        break;
+    }
+    return TASK_CHECK;
+}
+
+static int write_change(struct store_tx *t, struct machine_change *c, struct machine *m, struct err *e)
+{
+    char kind[40];
+    bool changed;
+
+    if (c->reason != NULL) {
+        free(m->reason);
+        m->reason = mem_strdup(c->reason);
+    }
+    if (c->edit != NULL)
+        c->edit(m, c->edit_arg);
+    m->state = c->after;
+    if (c->after >= M_ENDING) {
+        free(m->sealed_jit);
+        m->sealed_jit = NULL;
+    }
+    if (store_machine_update(t, m, c->before, &changed, e))
+        return -1;
+    if (!changed)
+        return err_set(e, ERR_BUG, "machine %s changed inside its own transaction", m->name);
+    (void)snprintf(kind, sizeof(kind), "machine.%s", fsm_event_name(c->event));
+    return store_event_add(t, c->now_ms, m->taken_job_id != 0 ? m->taken_job_id : m->job_id, m->name, kind, c->reason,
+                           e);
+}
+
+int machine_change_tx(struct store_tx *t, void *change, struct err *e)
+{
+    struct machine_change *c = change;
+    AUTO_MACHINE struct machine m = {0};
+    bool found;
+
+    c->applied = false;
+    if (store_machine_get(t, c->name, &m, &found, e))
+        return -1;
+    if (!found || (c->repo_id != 0 && c->repo_id != m.repo_id) || !fsm_next(m.state, c->event, &c->after))
+        return 0;
+    c->before = m.state;
+    if (write_change(t, c, &m, e))
+        return -1;
+    c->applied = true;
+    if (c->after == M_ENDING && c->before != M_ENDING &&
+        store_task_put(t, TASK_MACHINE, m.name, priority_of(c->after), c->now_ms, e))
+        return -1;
+    if (is_supply(c->before) && !is_supply(c->after)) {
+        struct balance b = {c->g, m.repo_id, m.label_key, c->now_ms, c->first_candidate};
+
+        return balance_strike(t, &b, e);
+    }
+    return 0;
+}
+
+int machine_change(struct engine *g, struct machine_change *c, struct err *e)
+{
+    c->g = g;
+    c->now_ms = clock_now_ms();
+    if (workers_write(g, machine_change_tx, c, e))
+        return -1;
+    if (c->applied)
+        log_info(EV("machine.changed"), FS("machine", c->name), FS("from", machine_state_name(c->before)),
+                 FS("to", machine_state_name(c->after)), FS("reason", c->reason));
+    return 0;
+}
+
+struct machine_read {
+    const char *name;
+    struct machine *m;
+    bool found;
+};
+
+static int read_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct machine_read *r = arg;
+
+    machine_clear(r->m);
+    return store_machine_get(t, r->name, r->m, &r->found, e);
+}
+
+int machine_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
+{
+    AUTO_MACHINE struct machine m = {0};
+    struct machine_read r = {task->subject, &m, false};
+
+    *next = TASK_NEXT_NONE;
+    if (store_read(g->c.store, read_tx, &r, e))
+        return -1;
+    if (!r.found)
+        return 0;
+    switch (m.state) {
+    case M_WANTED:
+    case M_LAUNCHING:
+        return launch_machine(g, &m, task, next, e);
+    case M_BOOTING:
+    case M_IDLE:
+    case M_BUSY:
+        return check_machine(g, &m, task, next, e);
+    case M_ENDING:
+        return end_machine(g, &m, task, next, e);
+    case M_GONE:
+        break;
+    }
+    return 0;
+}

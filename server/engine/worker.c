@@ -1,0 +1,359 @@
+/*
+ * One scheduler claims due tasks as workers become free; each worker runs one task to its end. Nothing else is shared
+ * between them but the queue.
+ */
+#include "server/base/clock.h"
+#include "server/base/crypto.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/metric.h"
+#include "server/engine/engine_int.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LEASE_MS (15 * 60 * 1000)
+#define QUEUE_MAX 256
+#define STACK_BYTES ((size_t)512 * 1024)
+#define IDLE_WAIT_MS 60000
+
+static const struct metric_desc tasks_run = {METRIC_COUNTER, "muster_tasks_total", "Tasks run by outcome", "outcome",
+                                             NULL};
+
+struct workers {
+    struct engine *g;
+    pthread_mutex_t lock;
+    pthread_cond_t work;     /* for workers: the queue has something, or stop */
+    pthread_cond_t schedule; /* for the scheduler: a task became due, a worker became free, or stop */
+    pthread_cond_t ended;    /* for drain: a worker became free */
+    struct task queue[QUEUE_MAX];
+    size_t head, queued;
+    int n, busy;
+    int reserve; /* of these, kept free for teardown: a cloud that hangs must not delay another's end */
+    bool wake, freed, stop, started;
+    pthread_t scheduler, *threads;
+};
+
+static void deadline_in(struct timespec *t, int64_t ms)
+{
+    (void)clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_sec += (time_t)(ms / 1000);
+    t->tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t->tv_nsec >= 1000000000) {
+        t->tv_sec++;
+        t->tv_nsec -= 1000000000;
+    }
+}
+
+int64_t workers_backoff_ms(int attempt, int64_t first_ms, int64_t max_ms)
+{
+    int64_t ms = first_ms;
+    unsigned char random[2];
+
+    for (int i = 1; i < attempt && ms < max_ms; i++)
+        ms *= 2;
+    if (ms > max_ms)
+        ms = max_ms;
+    crypto_random(random, sizeof(random));
+    return ms + ms / 4 * (random[0] * 256 + random[1]) / 65536;
+}
+
+/* --- writing what must not be lost ---------------------------------------------------------------------------- */
+
+static bool wait_or_stop(struct workers *w, int64_t ms)
+{
+    struct timespec until;
+    bool stop;
+
+    deadline_in(&until, ms);
+    (void)pthread_mutex_lock(&w->lock);
+    while (!w->stop && pthread_cond_timedwait(&w->ended, &w->lock, &until) == 0)
+        continue;
+    stop = w->stop;
+    (void)pthread_mutex_unlock(&w->lock);
+    return stop;
+}
+
+int workers_write(struct engine *g, store_fn *fn, void *arg, struct err *e)
+{
+    bool told = false;
+
+    while (store_write(g->c.store, fn, arg, e)) {
+        if (e->kind != ERR_RETRY && e->kind != ERR_QUOTA)
+            return -1;
+        if (!told)
+            log_error(EV("store.refused"), FE(e));
+        told = true;
+        if (wait_or_stop(g->workers, 1000))
+            return -1;
+    }
+    return 0;
+}
+
+/* --- workers ---------------------------------------------------------------------------------------------------- */
+
+struct finish {
+    const struct task *task;
+    struct task_next next;
+};
+
+static int finish_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct finish *f = arg;
+
+    return store_task_finish(t, f->task, f->next.due_ms, f->next.priority, f->next.retry, e);
+}
+
+static void run_task(struct workers *w, const struct task *task)
+{
+    struct finish f = {task, TASK_NEXT_NONE};
+    struct err e;
+    int rc = task->kind == TASK_JOB ? decide_job(w->g, task, &f.next, &e) : machine_run(w->g, task, &f.next, &e);
+
+    if (rc != 0) {
+        log_error(EV("task.failed"), FS("subject", task->subject), FI("attempts", task->attempts), FE(&e));
+        f.next.due_ms = clock_now_ms() + workers_backoff_ms(task->attempts, 1000, 5 * 60 * 1000);
+        f.next.priority = TASK_CHECK;
+        f.next.retry = true;
+    }
+    metric_add(&tasks_run, rc == 0 ? "ok" : "failed", 1);
+    if (workers_write(w->g, finish_tx, &f, &e))
+        log_error(EV("task.unfinished"), FS("subject", task->subject), FE(&e));
+}
+
+static void *worker_main(void *arg)
+{
+    struct workers *w = arg;
+
+    (void)pthread_mutex_lock(&w->lock);
+    for (;;) {
+        struct task task;
+
+        while (w->queued == 0 && !w->stop)
+            (void)pthread_cond_wait(&w->work, &w->lock);
+        if (w->queued == 0)
+            break;
+        task = w->queue[w->head];
+        w->head = (w->head + 1) % QUEUE_MAX;
+        w->queued--;
+        (void)pthread_mutex_unlock(&w->lock);
+        run_task(w, &task);
+        (void)pthread_mutex_lock(&w->lock);
+        w->busy--;
+        w->freed = true;
+        (void)pthread_cond_signal(&w->schedule);
+        (void)pthread_cond_broadcast(&w->ended);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* --- scheduler -------------------------------------------------------------------------------------------------- */
+
+struct claim {
+    struct task tasks[QUEUE_MAX];
+    size_t want, got;
+    enum task_priority least; /* when few workers are left, they are for teardown */
+    int64_t next_due_ms;
+};
+
+static int claim_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct claim *c = arg;
+    int64_t now = clock_now_ms();
+
+    return store_task_claim(t, c->least, now, now + LEASE_MS, c->want, c->tasks, &c->got, e);
+}
+
+static int next_due_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct claim *c = arg;
+
+    return store_task_next_due(t, c->least, &c->next_due_ms, e);
+}
+
+/* How long the scheduler may sleep; 0: something is due now. */
+static int64_t until_due_ms(struct workers *w, struct claim *c)
+{
+    struct err e;
+    int64_t now = clock_now_ms();
+
+    c->next_due_ms = -1;
+    if (store_read(w->g->c.store, next_due_tx, c, &e)) {
+        log_error(EV("store.refused"), FE(&e));
+        return 1000;
+    }
+    if (c->next_due_ms < 0 || c->next_due_ms > now + IDLE_WAIT_MS)
+        return IDLE_WAIT_MS;
+    return c->next_due_ms > now ? c->next_due_ms - now : 0;
+}
+
+static void claim_some(struct workers *w, struct claim *c, size_t idle)
+{
+    struct err e;
+
+    c->want = idle;
+    c->got = 0;
+    if (store_write(w->g->c.store, claim_tx, c, &e)) {
+        log_error(EV("store.refused"), FE(&e));
+        (void)wait_or_stop(w, 1000);
+        c->got = 0;
+        return;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < c->got; i++)
+        w->queue[(w->head + w->queued++) % QUEUE_MAX] = c->tasks[i];
+    w->busy += (int)c->got;
+    if (c->got > 0)
+        (void)pthread_cond_broadcast(&w->work);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+static void count_idle(const struct workers *w, struct claim *c, size_t *idle)
+{
+    int left = w->n - w->busy;
+
+    c->least = left > w->reserve ? TASK_CHECK : TASK_TEARDOWN;
+    *idle = (size_t)(left > w->reserve ? left - w->reserve : left > 0 ? left : 0);
+}
+
+/* Wait until a worker is idle and something may be due. False: stop. */
+static bool wait_for_turn(struct workers *w, struct claim *c, size_t *idle)
+{
+    bool go;
+
+    (void)pthread_mutex_lock(&w->lock);
+    while (!w->stop && w->busy >= w->n)
+        (void)pthread_cond_wait(&w->schedule, &w->lock);
+    c->least = w->n - w->busy > w->reserve ? TASK_CHECK : TASK_TEARDOWN;
+    if (!w->stop && !w->wake) {
+        struct timespec until;
+        int64_t wait_ms;
+
+        (void)pthread_mutex_unlock(&w->lock);
+        wait_ms = until_due_ms(w, c);
+        (void)pthread_mutex_lock(&w->lock);
+        deadline_in(&until, wait_ms);
+        while (!w->stop && !w->wake && !(w->freed && c->least != TASK_CHECK) && wait_ms > 0 &&
+               pthread_cond_timedwait(&w->schedule, &w->lock, &until) == 0)
+            continue;
+    }
+    w->wake = w->freed = false;
+    count_idle(w, c, idle);
+    go = !w->stop;
+    (void)pthread_mutex_unlock(&w->lock);
+    return go;
+}
+
+static void *scheduler_main(void *arg)
+{
+    struct workers *w = arg;
+    struct claim *c = mem_zalloc(sizeof(*c));
+    size_t idle;
+
+    while (wait_for_turn(w, c, &idle)) {
+        if (idle > 0)
+            claim_some(w, c, idle);
+    }
+    free(c);
+    return NULL;
+}
+
+/* On the committer's thread. */
+static void task_due(void *arg)
+{
+    struct workers *w = arg;
+
+    (void)pthread_mutex_lock(&w->lock);
+    w->wake = true;
+    (void)pthread_cond_signal(&w->schedule);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+struct workers *workers_new(struct engine *g)
+{
+    struct workers *w = mem_zalloc(sizeof(*w));
+    pthread_condattr_t attr;
+
+    w->g = g;
+    w->n = g->c.workers > 0 && g->c.workers <= QUEUE_MAX ? g->c.workers : 32;
+    w->reserve = w->n > 1 ? (w->n + 7) / 8 : 0;
+    w->threads = mem_calloc((size_t)w->n, sizeof(*w->threads));
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_cond_init(&w->work, &attr);
+    (void)pthread_cond_init(&w->schedule, &attr);
+    (void)pthread_cond_init(&w->ended, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    return w;
+}
+
+int workers_start(struct workers *w, struct err *e)
+{
+    pthread_attr_t attr;
+    int rc = 0, started = 0;
+
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+    store_on_task(w->g->c.store, task_due, w);
+    while (started < w->n && (rc = pthread_create(&w->threads[started], &attr, worker_main, w)) == 0)
+        started++;
+    w->n = started;
+    if (started > 0)
+        rc = pthread_create(&w->scheduler, &attr, scheduler_main, w);
+    (void)pthread_attr_destroy(&attr);
+    if (rc == 0) {
+        w->started = true;
+        return 0;
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    (void)pthread_cond_broadcast(&w->work);
+    (void)pthread_mutex_unlock(&w->lock);
+    for (int i = 0; i < started; i++)
+        (void)pthread_join(w->threads[i], NULL);
+    return err_sys(e, ERR_INVALID, rc, "cannot start %d worker threads", w->n);
+}
+
+void workers_drain(struct workers *w, int64_t grace_ms)
+{
+    struct timespec until;
+
+    if (!w->started)
+        return;
+    deadline_in(&until, grace_ms);
+    (void)pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    w->busy -= (int)w->queued; /* claimed but not begun: their leases are void at the next start */
+    w->queued = 0;
+    (void)pthread_cond_broadcast(&w->work);
+    (void)pthread_cond_broadcast(&w->schedule);
+    (void)pthread_cond_broadcast(&w->ended);
+    while (w->busy > 0 && pthread_cond_timedwait(&w->ended, &w->lock, &until) == 0)
+        continue;
+    if (w->busy > 0)
+        log_warn(EV("engine.waiting"), FI("count", w->busy));
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_join(w->scheduler, NULL);
+    for (int i = 0; i < w->n; i++)
+        (void)pthread_join(w->threads[i], NULL);
+    store_on_task(w->g->c.store, NULL, NULL);
+    w->started = false;
+}
+
+void workers_free(struct workers *w)
+{
+    if (w == NULL)
+        return;
+    (void)pthread_mutex_destroy(&w->lock);
+    (void)pthread_cond_destroy(&w->work);
+    (void)pthread_cond_destroy(&w->schedule);
+    (void)pthread_cond_destroy(&w->ended);
+    free(w->threads);
+    free(w);
+}

@@ -1,0 +1,46 @@
+/*
+ * A cloud in memory behind the provider table, for tests of the engine: it keeps its promises (same token = same
+ * machine, tags, describe by name) and refuses, loses answers and loses machines on demand. Safe from any thread.
+ */
+#ifndef MUSTER_TESTS_SUPPORT_MEMCLOUD_H
+#define MUSTER_TESTS_SUPPORT_MEMCLOUD_H
+
+#include "providers/provider.h"
+
+#define MEMCLOUD_MAX 64
+
+struct memcloud;
+
+/* name: the value of `cloud:` it stands for. */
+struct memcloud *memcloud_new(const char *name);
+void memcloud_free(struct memcloud *f);
+const struct provider_ops *memcloud_ops(const struct memcloud *f);
+struct provider *memcloud_provider(struct memcloud *f);
+
+/* The next `times` launches of this instance type (NULL = any) fail with this kind; 0 = for ever. */
+void memcloud_refuse(struct memcloud *f, const char *instance_type, enum err_kind kind, int times);
+/* The next launches happen, but their answer is lost (ERR_RETRY). */
+void memcloud_lose_answers(struct memcloud *f, int times);
+/* destroy fails with this kind so many times. */
+void memcloud_refuse_destroy(struct memcloud *f, enum err_kind kind, int times);
+/* The machine is gone, as a reclaimed spot instance is. */
+void memcloud_lose(struct memcloud *f, const char *name);
+
+/* One launch call, as it came in. */
+struct memcloud_call {
+    char name[64], token[96], instance_type[64], region[64];
+    bool spot;
+    unsigned char user_data[32]; /* its SHA-256 */
+    char *text;                  /* the user-data itself */
+};
+size_t memcloud_calls(struct memcloud *f, struct memcloud_call out[MEMCLOUD_MAX]); /* text is borrowed */
+
+/* Machines that live now, and machines ever made. */
+size_t memcloud_live(struct memcloud *f);
+size_t memcloud_made(struct memcloud *f);
+size_t memcloud_destroys(struct memcloud *f);
+/* Wait for so many launch calls / live machines; false after timeout_ms of real time. */
+bool memcloud_wait_calls(struct memcloud *f, size_t n, int timeout_ms);
+bool memcloud_wait_live(struct memcloud *f, size_t n, int timeout_ms);
+
+#endif
