@@ -1,0 +1,45 @@
+/*
+ * HTTP in: libmicrohttpd driven by our own epoll loop on one thread (its internal epoll thread can hang under bursts:
+ * MHD_epoll() repeats its wait whenever exactly 128 events came back).
+ *
+ * Public listener: POST /webhook and POST /, GET /healthz, GET /readyz. Admin listener: GET /metrics, GET /healthz,
+ * GET /readyz; a bearer token unless it listens on loopback.
+ *
+ * Ceilings: bytes of a body and of all bodies at once, time for headers, for a body, and between requests, connections.
+ */
+#ifndef MUSTER_API_SERVER_H
+#define MUSTER_API_SERVER_H
+
+#include "server/base/secret.h"
+#include "server/engine/engine.h"
+
+struct api_server;
+
+struct api_conf {                     /* borrowed, outlives the server */
+    const char *listen;               /* host:port; port 0 = any free one */
+    const char *admin_listen;         /* NULL = none */
+    const struct secret *admin_token; /* NULL = none asked for */
+    const struct secret *const *webhook_secrets;
+    size_t n_webhook_secrets;
+    /* Store a delivery: engine_deliver with its engine as arg; tests pass their own. Must not block. */
+    void (*deliver)(void *arg, const char *guid, struct job *job, engine_delivered_fn *done, void *done_arg);
+    void *deliver_arg;
+    struct store *store;      /* for readiness; NULL = always ready */
+    size_t max_body;          /* 0 = 25 MiB, GitHub's own cap */
+    size_t max_bodies;        /* all at once; 0 = 64 MiB */
+    int request_timeout_ms;   /* headers and body complete by then; 0 = 10,000 */
+    int idle_timeout_ms;      /* kept connection without a request; 0 = 60,000 */
+    unsigned max_connections; /* 0 = 4,096 or what the descriptor limit allows */
+};
+
+/* Bind and listen. A busy port, a bad address, no permission: ERR_INVALID with one clear sentence. */
+int api_server_open(const struct api_conf *c, struct api_server **out, struct err *e) MUST_USE;
+int api_server_port(const struct api_server *s);                    /* the port bound */
+int api_server_admin_port(const struct api_server *s);              /* 0 = none */
+int api_server_start(struct api_server *s, struct err *e) MUST_USE; /* the loop's thread */
+/* Stop accepting, answer what is under way (at most grace_ms), end the thread. Called again, from another thread, while
+ * that lasts: the shorter grace counts, so that stop(s, 0) ends it at once. */
+void api_server_stop(struct api_server *s, int64_t grace_ms);
+void api_server_free(struct api_server *s); /* accepts NULL; stopped before */
+
+#endif
