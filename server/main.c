@@ -11,6 +11,8 @@ static const struct {
     const char *name, *help;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"serve", "the daemon", cli_serve},
+    {"check", "validate .cirun.yml files", cli_check},
     {"version", "print the version", cli_version},
 };
 

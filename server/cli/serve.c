@@ -1,0 +1,296 @@
+/* muster serve: read the settings, build the parts from the bottom up, run, drain on SIGTERM. */
+#include "server/cli/cli.h"
+
+#include "server/api/server.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/metric.h"
+#include "server/config/server_conf.h"
+#include "server/engine/engine.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DRAIN_INTAKE_MS 10000
+#define DRAIN_CALLS_MS 30000
+#define DESCRIPTORS_WANTED 16384
+
+struct serve_args {
+    const char *config, *listen, *admin_listen;
+    bool check;
+};
+
+/* Everything that runs, in the order it is built; taken down the other way round. */
+struct daemon {
+    struct server_conf *conf;
+    struct crypto_key *key;
+    struct httpc *http;
+    struct github *github;
+    struct provider_env env;
+    struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
+    size_t n_clouds;
+    struct store *store;
+    struct engine *engine;
+    struct api_server *api;
+};
+
+static int on_option(void *arg, const struct cli_option *o, const char *value)
+{
+    struct serve_args *a = arg;
+
+    if (o == NULL)
+        return -1;
+    if (strcmp(o->name, "--config") == 0)
+        a->config = value;
+    else if (strcmp(o->name, "--listen") == 0)
+        a->listen = value;
+    else if (strcmp(o->name, "--admin-listen") == 0)
+        a->admin_listen = value;
+    else
+        a->check = true;
+    return 0;
+}
+
+static int load_settings(const struct serve_args *a, struct daemon *d, struct err *e)
+{
+    enum log_level level;
+
+    if (server_conf_load(a->config, conf_getenv_process, NULL, &d->conf, e))
+        return -1;
+    if (a->listen != NULL && conf_set(d->conf->server, "listen", a->listen, "--listen", e))
+        return -1;
+    if (a->admin_listen != NULL && conf_set(d->conf->server, "admin_listen", a->admin_listen, "--admin-listen", e))
+        return -1;
+    if (log_parse_level(conf_str(d->conf->top, "log_level"), &level, e))
+        return -1;
+    log_set_level(level);
+    return crypto_key_parse(conf_secret(d->conf->github, "private_key"), conf_origin(d->conf->github, "private_key"),
+                            &d->key, e);
+}
+
+static int open_clouds(struct daemon *d, struct err *e)
+{
+    d->env = (struct provider_env){
+        .http = d->http, .deployment = conf_str(d->conf->server, "deployment"), .getenv_fn = conf_getenv_process};
+    for (size_t i = 0; i < d->conf->n_clouds; i++) {
+        const struct cloud_account *a = &d->conf->clouds[i];
+
+        if (a->ops->open(a->conf, &d->env, &d->clouds[i].provider, e))
+            return err_wrap(e, "clouds.%s", a->ops->name);
+        d->clouds[i].ops = a->ops;
+        d->n_clouds = i + 1;
+    }
+    return 0;
+}
+
+static int open_parts(struct daemon *d, struct err *e)
+{
+    const struct server_conf *c = d->conf;
+    struct httpc_conf http = {.user_agent = "muster/" MUSTER_VERSION};
+    struct github_conf github = {conf_str(c->github, "url"), conf_str(c->github, "app_id"), d->key, NULL};
+    struct engine_conf engine = {.app_key = d->key,
+                                 .clouds = d->clouds,
+                                 .deployment = conf_str(c->server, "deployment"),
+                                 .workers = (int)conf_int(c->server, "workers"),
+                                 .lifetime_ms = conf_int(c->limits, "lifetime"),
+                                 .boot_deadline_ms = conf_int(c->limits, "boot_deadline"),
+                                 .idle_grace_ms = conf_int(c->limits, "idle_grace"),
+                                 .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
+                                 .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,
+                                 .runner_url = conf_str(c->github, "runner_url"),
+                                 .runner_sha256 = conf_str(c->github, "runner_sha256")};
+
+    d->http = httpc_new(&http);
+    github.http = d->http;
+    d->github = github_new(&github);
+    if (open_clouds(d, e) || store_open(conf_str(c->top, "store"), &d->store, e))
+        return -1;
+    engine.github = d->github;
+    engine.store = d->store;
+    engine.n_clouds = d->n_clouds;
+    d->engine = engine_new(&engine);
+    return 0;
+}
+
+static void deliver(void *arg, const char *guid, struct job *job, engine_delivered_fn *done, void *done_arg)
+{
+    engine_deliver(arg, guid, job, done, done_arg);
+}
+
+static int open_api(struct daemon *d, struct err *e)
+{
+    const struct server_conf *c = d->conf;
+    struct api_conf api = {.listen = conf_str(c->server, "listen"),
+                           .admin_listen = conf_str(c->server, "admin_listen"),
+                           .admin_token = conf_secret(c->server, "admin_token"),
+                           .deliver = deliver,
+                           .deliver_arg = d->engine,
+                           .store = d->store};
+
+    api.n_webhook_secrets = conf_secrets(c->github, "webhook_secret", &api.webhook_secrets);
+    return api_server_open(&api, &d->api, e);
+}
+
+/* What is read and checked but not enforced by this build: said once, rather than believed. */
+static void warn_unenforced(const struct server_conf *c)
+{
+    static const char *const limits[] = {"machines", "machines_per_repository", "launches_per_minute"};
+    static const char *const policies[] = {"allowed_clouds", "allowed_instance_types", "allowed_regions",
+                                           "allowed_images", "max_hourly_price"};
+
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        if (strcmp(conf_origin(c->limits, limits[i]), "default") != 0)
+            log_warn(EV("setting.unenforced"), FS("setting", limits[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        if (conf_has(c->policy, policies[i]))
+            log_warn(EV("setting.unenforced"), FS("setting", policies[i]));
+    }
+}
+
+static void block_signals(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk, not the end */
+}
+
+/* Every connection is a descriptor: use what the system allows, up to what could ever be needed. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
+        return;
+    if (lim.rlim_cur < DESCRIPTORS_WANTED)
+        lim.rlim_cur = lim.rlim_max < DESCRIPTORS_WANTED ? lim.rlim_max : DESCRIPTORS_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+/* SIGHUP: the new settings are checked, and if they are sound the process drains and begins anew with them. */
+static bool settings_sound(const struct serve_args *a)
+{
+    struct daemon fresh = {0};
+    struct err e;
+    bool sound = load_settings(a, &fresh, &e) == 0;
+
+    if (!sound)
+        log_error(EV("settings.refused"), FE(&e));
+    crypto_key_free(fresh.key);
+    server_conf_free(fresh.conf);
+    return sound;
+}
+
+/* Until a signal says to end. True: begin anew with the new settings. */
+static bool run(const struct serve_args *a, const sigset_t *set)
+{
+    for (;;) {
+        int sig = sigwaitinfo(set, NULL);
+
+        if (sig == SIGHUP && settings_sound(a)) {
+            log_info(EV("settings.reloaded"));
+            return true;
+        }
+        if (sig == SIGTERM || sig == SIGINT)
+            return false;
+    }
+}
+
+static void close_all(struct daemon *d)
+{
+    if (d->api != NULL)
+        api_server_stop(d->api, DRAIN_INTAKE_MS);
+    if (d->engine != NULL)
+        engine_drain(d->engine, DRAIN_CALLS_MS);
+    store_close(d->store); /* its last answers still reach the server */
+    api_server_free(d->api);
+    engine_free(d->engine);
+    for (size_t i = 0; i < d->n_clouds; i++)
+        d->clouds[i].ops->close(d->clouds[i].provider);
+    github_free(d->github);
+    httpc_free(d->http);
+    crypto_key_free(d->key);
+    server_conf_free(d->conf);
+}
+
+static int start(struct daemon *d, int64_t began_ms, struct err *e)
+{
+    if (open_parts(d, e) || open_api(d, e) || engine_start(d->engine, e) || api_server_start(d->api, e))
+        return -1;
+    warn_unenforced(d->conf);
+    if (d->n_clouds == 0)
+        log_warn(EV("clouds.missing"),
+                 FS("error", "no cloud is set up: give credentials in the environment or a section under clouds:"));
+    log_info(EV("server.started"), FS("version", MUSTER_VERSION), FI("port", api_server_port(d->api)),
+             FI("admin_port", api_server_admin_port(d->api)), FI("count", (int64_t)d->n_clouds),
+             FI("took_ms", clock_mono_ms() - began_ms));
+    return 0;
+}
+
+/* argv here begins at "serve"; the program's own name stands before it. */
+static int begin_anew(int argc, char **argv)
+{
+    char **again = mem_calloc((size_t)argc + 2, sizeof(*again));
+    char name[] = "muster";
+    struct err e;
+    int rc;
+
+    again[0] = name;
+    for (int i = 0; i < argc; i++)
+        again[i + 1] = argv[i];
+    (void)execv("/proc/self/exe", again);
+    rc = err_sys(&e, ERR_BUG, errno, "cannot begin anew");
+    free(again);
+    return rc != 0 ? cli_fail(&e) : CLI_DONE;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    static const struct cli_option options[] = {{"--config", "-c", "FILE",
+                                                 "settings (default: $MUSTER_CONFIG, else " SERVER_CONF_DEFAULT_FILE
+                                                 " if it is there)"},
+                                                {"--listen", NULL, "ADDR", "server.listen: the public side"},
+                                                {"--admin-listen", NULL, "ADDR", "server.admin_listen: metrics"},
+                                                {"--check", NULL, NULL, "check the settings and exit"},
+                                                {NULL, NULL, NULL, NULL}};
+    static const struct cli_command command = {
+        "serve", "[-c FILE] [--check]",
+        "The daemon. SIGTERM drains and ends, SIGHUP takes up new settings. Settings come from the\n"
+        "file, overridden by the environment, overridden by options.",
+        options};
+    struct serve_args args = {0};
+    struct daemon d = {0};
+    int64_t began_ms = clock_mono_ms();
+    sigset_t set;
+    bool anew = false;
+    struct err e;
+    int rc = cli_parse(&command, argc, argv, on_option, &args);
+
+    if (rc >= 0)
+        return rc;
+    block_signals(&set);
+    raise_descriptor_limit();
+    rc = load_settings(&args, &d, &e);
+    if (rc == 0 && args.check)
+        (void)puts("settings are sound");
+    else if (rc == 0 && (rc = start(&d, began_ms, &e)) == 0)
+        anew = run(&args, &set);
+    close_all(&d);
+    if (rc != 0)
+        return cli_fail(&e);
+    if (!args.check)
+        log_info(EV("server.stopped"));
+    metric_reset_all();
+    return anew ? begin_anew(argc, argv) : CLI_DONE;
+}

@@ -1,0 +1,198 @@
+/* The command line as a person meets it: what is printed, and the exit status. */
+#include "server/base/json.h"
+#include "server/base/mem.h"
+#include "tests/support/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char bad_text[] = "runners:\n"
+                               "  - name: gpu\n"
+                               "    cloud: aws\n"
+                               "    machine_imag: ami-1\n"
+                               "    instance_type: {a: b}\n"
+                               "    labels: [cirun-gpu]\n";
+
+static const char good_text[] = "runners:\n"
+                                "  - name: gpu\n"
+                                "    cloud: aws\n"
+                                "    machine_image: ami-1\n"
+                                "    instance_type: g4dn.xlarge\n"
+                                "    labels: [cirun-gpu]\n";
+
+struct files {
+    char dir[64], bad[96], good[96];
+};
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int setup(void **state)
+{
+    struct files *f = mem_zalloc(sizeof(*f));
+
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/muster-cli-XXXXXX");
+    if (mkdtemp(f->dir) == NULL)
+        return -1;
+    (void)snprintf(f->bad, sizeof(f->bad), "%s/bad.yml", f->dir);
+    (void)snprintf(f->good, sizeof(f->good), "%s/good.yml", f->dir);
+    write_file(f->bad, bad_text);
+    write_file(f->good, good_text);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct files *f = *state;
+
+    (void)unlink(f->bad);
+    (void)unlink(f->good);
+    (void)rmdir(f->dir);
+    free(f);
+    return 0;
+}
+
+static void test_check__a_sound_file_exits_0(void **state)
+{
+    const struct files *f = *state;
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    assert_int_equal(run_muster((const char *const[]){"check", f->good, NULL}, &out), 0);
+    assert_non_null(strstr(out.p, "1 runner, 0 warnings"));
+}
+
+static void test_check__every_finding_has_its_place_its_line_and_a_caret(void **state)
+{
+    const struct files *f = *state;
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    assert_int_equal(run_muster((const char *const[]){"check", f->bad, NULL}, &out), 1);
+    assert_non_null(strstr(out.p, "bad.yml:4:5: warning:"));
+    assert_non_null(strstr(out.p, "machine_image"));
+    assert_non_null(strstr(out.p, "bad.yml:5:"));
+    assert_non_null(strstr(out.p, "error:"));
+    assert_non_null(strstr(out.p, "      4 |     machine_imag: ami-1\n        |     ^\n"));
+}
+
+static void test_check__json_is_for_programs(void **state)
+{
+    const struct files *f = *state;
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+    AUTO_JSON json_t *list = NULL;
+    const char *file, *severity;
+    size_t slips = 0;
+    int64_t line;
+    struct err e;
+
+    assert_int_equal(run_muster((const char *const[]){"check", "--format", "json", f->good, f->bad, NULL}, &out), 1);
+    assert_int_equal(js_parse(out.p, out.len, &list, &e), 0);
+    assert_true(json_array_size(list) >= 2);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+
+        assert_int_equal(js_str(one, "file", &file, &e), 0);
+        assert_string_equal(file, f->bad);
+        assert_int_equal(js_i64(one, "line", &line, &e), 0);
+        assert_int_equal(js_str(one, "severity", &severity, &e), 0);
+        slips += line == 4 && strcmp(severity, "warning") == 0 ? 1 : 0;
+    }
+    assert_int_equal(slips, 1);
+}
+
+static void test_check__github_annotations_point_at_the_line(void **state)
+{
+    const struct files *f = *state;
+    AUTO_BUF struct buf out = BUF_INIT(65536), want = BUF_INIT(4096);
+
+    assert_int_equal(run_muster((const char *const[]){"check", "--format=github", f->bad, NULL}, &out), 1);
+    buf_addf(&want, "::warning file=%s,line=4,col=5::", f->bad);
+    assert_non_null(strstr(out.p, want.p));
+    buf_clear(&want);
+}
+
+static void test_check__a_file_that_is_not_there_is_named(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    (void)state;
+    assert_int_equal(run_muster((const char *const[]){"check", "/nowhere/.cirun.yml", NULL}, &out), 1);
+    assert_non_null(strstr(out.p, "/nowhere/.cirun.yml"));
+    assert_non_null(strstr(out.p, "No such file"));
+}
+
+static void test_cli__usage_errors_exit_with_2(void **state)
+{
+    static const char *const cases[][4] = {{"no-such-command", NULL},
+                                           {"check", "--nonsense", NULL},
+                                           {"check", "--format", NULL},
+                                           {"version", "x", NULL},
+                                           {"check", "--format", "xml", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_BUF struct buf out = BUF_INIT(65536);
+
+        assert_int_equal(run_muster(cases[i], &out), 2);
+        assert_true(out.len > 0);
+    }
+}
+
+static void test_cli__help_exits_with_0_everywhere(void **state)
+{
+    static const char *const cases[][3] = {
+        {"--help", NULL}, {"serve", "--help", NULL}, {"check", "--help", NULL}, {"version", "-h", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_BUF struct buf out = BUF_INIT(65536);
+
+        assert_int_equal(run_muster(cases[i], &out), 0);
+        assert_non_null(strstr(out.p, "usage: muster"));
+    }
+}
+
+static void test_version__is_one_line_or_json(void **state)
+{
+    AUTO_BUF struct buf text = BUF_INIT(65536), json = BUF_INIT(65536);
+    AUTO_JSON json_t *doc = NULL;
+    const char *version;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(run_muster((const char *const[]){"version", NULL}, &text), 0);
+    assert_string_equal(text.p, "muster " MUSTER_VERSION "\n");
+    assert_int_equal(run_muster((const char *const[]){"version", "--json", NULL}, &json), 0);
+    assert_int_equal(js_parse(json.p, json.len, &doc, &e), 0);
+    assert_int_equal(js_str(doc, "version", &version, &e), 0);
+    assert_string_equal(version, MUSTER_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check__a_sound_file_exits_0),
+        cmocka_unit_test(test_check__every_finding_has_its_place_its_line_and_a_caret),
+        cmocka_unit_test(test_check__json_is_for_programs),
+        cmocka_unit_test(test_check__github_annotations_point_at_the_line),
+        cmocka_unit_test(test_check__a_file_that_is_not_there_is_named),
+        cmocka_unit_test(test_cli__usage_errors_exit_with_2),
+        cmocka_unit_test(test_cli__help_exits_with_0_everywhere),
+        cmocka_unit_test(test_version__is_one_line_or_json),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
