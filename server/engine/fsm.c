@@ -1,91 +1,47 @@
 #include "server/engine/fsm.h"
 
-#include <stddef.h>
+/* Where each event leads from each state; what is not listed changes nothing. A LAUNCHED that comes late (the job ran
+ * or ended while the answer was on its way) keeps the state: the caller records the instance all the same. */
+#define TO(state) ((unsigned char)((state) + 1))
 
-/* Where each event leads from each state; NO where it changes nothing. A LAUNCHED that comes late (the job ran or ended
- * while the answer was on its way) keeps the state: the caller records the instance all the same. */
-#define NO (-1)
-
-static const signed char table[M_GONE + 1][FSM_DESTROYED + 1] = {
-    [M_WANTED] = {[FSM_START] = M_LAUNCHING,
-                  [FSM_BACKOFF] = NO,
-                  [FSM_LAUNCHED] = NO,
-                  [FSM_REGISTERED] = NO,
-                  [FSM_TAKEN] = M_BUSY,
-                  [FSM_FINISHED] = M_ENDING,
-                  [FSM_DROP] = M_ENDING,
-                  [FSM_LOST] = NO,
-                  [FSM_EXPIRED] = M_ENDING,
-                  [FSM_DESTROYED] = NO},
-    [M_LAUNCHING] = {[FSM_START] = M_LAUNCHING,
-                     [FSM_BACKOFF] = M_WANTED,
-                     [FSM_LAUNCHED] = M_BOOTING,
-                     [FSM_REGISTERED] = NO,
-                     [FSM_TAKEN] = M_BUSY,
-                     [FSM_FINISHED] = M_ENDING,
-                     [FSM_DROP] = M_ENDING,
-                     [FSM_LOST] = NO,
-                     [FSM_EXPIRED] = M_ENDING,
-                     [FSM_DESTROYED] = NO},
-    [M_BOOTING] = {[FSM_START] = NO,
-                   [FSM_BACKOFF] = NO,
-                   [FSM_LAUNCHED] = NO,
-                   [FSM_REGISTERED] = M_IDLE,
-                   [FSM_TAKEN] = M_BUSY,
-                   [FSM_FINISHED] = M_ENDING,
-                   [FSM_DROP] = M_ENDING,
-                   [FSM_LOST] = M_ENDING,
-                   [FSM_EXPIRED] = M_ENDING,
-                   [FSM_DESTROYED] = NO},
-    [M_IDLE] = {[FSM_START] = NO,
-                [FSM_BACKOFF] = NO,
-                [FSM_LAUNCHED] = NO,
-                [FSM_REGISTERED] = NO,
-                [FSM_TAKEN] = M_BUSY,
-                [FSM_FINISHED] = M_ENDING,
-                [FSM_DROP] = M_ENDING,
-                [FSM_LOST] = M_ENDING,
-                [FSM_EXPIRED] = M_ENDING,
-                [FSM_DESTROYED] = NO},
-    [M_BUSY] = {[FSM_START] = NO,
-                [FSM_BACKOFF] = NO,
-                [FSM_LAUNCHED] = M_BUSY,
-                [FSM_REGISTERED] = NO,
-                [FSM_TAKEN] = NO,
-                [FSM_FINISHED] = M_ENDING,
-                [FSM_DROP] = NO,
-                [FSM_LOST] = M_ENDING,
-                [FSM_EXPIRED] = M_ENDING,
-                [FSM_DESTROYED] = NO},
-    [M_ENDING] = {[FSM_START] = NO,
-                  [FSM_BACKOFF] = NO,
-                  [FSM_LAUNCHED] = M_ENDING,
-                  [FSM_REGISTERED] = NO,
-                  [FSM_TAKEN] = NO,
-                  [FSM_FINISHED] = NO,
-                  [FSM_DROP] = NO,
-                  [FSM_LOST] = NO,
-                  [FSM_EXPIRED] = NO,
-                  [FSM_DESTROYED] = M_GONE},
-    [M_GONE] = {[FSM_START] = NO,
-                [FSM_BACKOFF] = NO,
-                [FSM_LAUNCHED] = NO,
-                [FSM_REGISTERED] = NO,
-                [FSM_TAKEN] = NO,
-                [FSM_FINISHED] = NO,
-                [FSM_DROP] = NO,
-                [FSM_LOST] = NO,
-                [FSM_EXPIRED] = NO,
-                [FSM_DESTROYED] = NO},
+static const unsigned char table[M_GONE + 1][FSM_DESTROYED + 1] = {
+    [M_WANTED] = {[FSM_START] = TO(M_LAUNCHING),
+                  [FSM_TAKEN] = TO(M_BUSY),
+                  [FSM_FINISHED] = TO(M_ENDING),
+                  [FSM_DROP] = TO(M_ENDING),
+                  [FSM_EXPIRED] = TO(M_ENDING)},
+    [M_LAUNCHING] = {[FSM_START] = TO(M_LAUNCHING),
+                     [FSM_BACKOFF] = TO(M_WANTED),
+                     [FSM_LAUNCHED] = TO(M_BOOTING),
+                     [FSM_TAKEN] = TO(M_BUSY),
+                     [FSM_FINISHED] = TO(M_ENDING),
+                     [FSM_DROP] = TO(M_ENDING),
+                     [FSM_EXPIRED] = TO(M_ENDING)},
+    [M_BOOTING] = {[FSM_REGISTERED] = TO(M_IDLE),
+                   [FSM_TAKEN] = TO(M_BUSY),
+                   [FSM_FINISHED] = TO(M_ENDING),
+                   [FSM_DROP] = TO(M_ENDING),
+                   [FSM_LOST] = TO(M_ENDING),
+                   [FSM_EXPIRED] = TO(M_ENDING)},
+    [M_IDLE] = {[FSM_TAKEN] = TO(M_BUSY),
+                [FSM_FINISHED] = TO(M_ENDING),
+                [FSM_DROP] = TO(M_ENDING),
+                [FSM_LOST] = TO(M_ENDING),
+                [FSM_EXPIRED] = TO(M_ENDING)},
+    [M_BUSY] = {[FSM_LAUNCHED] = TO(M_BUSY),
+                [FSM_FINISHED] = TO(M_ENDING),
+                [FSM_LOST] = TO(M_ENDING),
+                [FSM_EXPIRED] = TO(M_ENDING)},
+    [M_ENDING] = {[FSM_LAUNCHED] = TO(M_ENDING), [FSM_DESTROYED] = TO(M_GONE)},
 };
 
 bool fsm_next(enum machine_state state, enum fsm_event event, enum machine_state *next)
 {
-    signed char to = table[state][event];
+    unsigned char to = table[state][event];
 
-    if (to == NO)
+    if (to == 0)
         return false;
-    *next = (enum machine_state)to;
+    *next = (enum machine_state)(to - 1);
     return true;
 }
 
