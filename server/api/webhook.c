@@ -257,8 +257,8 @@ void webhook_delivered(struct request *r, enum delivery_outcome outcome, int rc,
     }
     switch (outcome) {
     case DELIVERY_STORED:
-        log_info(EV("delivery.stored"), FS("delivery", r->guid), FI("job", r->job_id), FS("repo", r->repo),
-                 FS("state", job_state_name(r->job_state)), FI("took_ms", (clock_mono_us() - r->began_us) / 1000));
+        log_debug(EV("delivery.stored"), FS("delivery", r->guid), FI("job", r->job_id), FS("repo", r->repo),
+                  FS("state", job_state_name(r->job_state)), FI("took_ms", (clock_mono_us() - r->began_us) / 1000));
         resume(r, ANSWER_STORED);
         return;
     case DELIVERY_KNOWN:

@@ -81,7 +81,8 @@ static int deliver_tx(struct store_tx *t, void *arg, struct err *e)
     if (!moved)
         return 0;
     (void)snprintf(kind, sizeof(kind), "job.%s", job_state_name(d->job.state));
-    if (d->job.want != WANT_NOTHING &&
+    /* that and when it was queued is in the job itself: the hot path writes nothing twice */
+    if (d->job.state > JOB_QUEUED && d->job.want != WANT_NOTHING &&
         store_event_add(t, d->now_ms, d->job.id, d->job.runner_name, kind, d->job.conclusion, e))
         return -1;
     return apply(t, d, before, e);

@@ -457,7 +457,7 @@ static void test_intake__a_second_stop_is_immediate(void **state)
 }
 
 /* What the log says while fn runs. */
-static void logged(struct buf *out, void (*fn)(struct intake *t))
+static void logged(struct buf *out, enum log_level level, void (*fn)(struct intake *t))
 {
     struct intake *t = intake_start(INTAKE_GROUPED, &(struct api_conf){0});
     char chunk[4096];
@@ -466,7 +466,7 @@ static void logged(struct buf *out, void (*fn)(struct intake *t))
 
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     log_set_fd(ends[1]);
-    log_set_level(LOG_INFO);
+    log_set_level(level);
     fn(t);
     intake_free(t);
     log_set_level(LOG_NONE);
@@ -494,7 +494,7 @@ static void test_intake__a_refusal_is_logged_with_the_client_the_proxy_names(voi
     AUTO_BUF struct buf log = BUF_INIT(64 * 1024);
 
     (void)state;
-    logged(&log, refuse_one);
+    logged(&log, LOG_INFO, refuse_one);
     assert_non_null(strstr(log.p, "\"event\":\"delivery.refused\",\"code\":401"));
     assert_non_null(strstr(log.p, "\"client\":\"203.0.113.9\",\"delivery\":\"abc-1\""));
     assert_non_null(strstr(log.p, "\"client\":\"127.0.0.1\""));
@@ -514,7 +514,7 @@ static void test_intake__a_flood_of_bad_requests_is_no_flood_of_lines(void **sta
     size_t lines = 0;
 
     (void)state;
-    logged(&log, refuse_many);
+    logged(&log, LOG_INFO, refuse_many);
     for (size_t i = 0; i < log.len; i++)
         lines += log.p[i] == '\n';
     assert_in_range(lines, 1, 100); /* ten a second */
@@ -530,15 +530,18 @@ static void store_one(struct intake *t)
     web_close(&w);
 }
 
-static void test_intake__a_stored_job_is_one_line(void **state)
+static void test_intake__a_stored_job_is_one_line_for_who_asks_for_detail(void **state)
 {
-    AUTO_BUF struct buf log = BUF_INIT(64 * 1024);
+    AUTO_BUF struct buf log = BUF_INIT(64 * 1024), quiet = BUF_INIT(64 * 1024);
 
     (void)state;
-    logged(&log, store_one);
+    logged(&log, LOG_DEBUG, store_one);
+    assert_int_not_equal(log.len, 0);
     assert_non_null(strstr(log.p, "\"event\":\"delivery.stored\",\"delivery\":\"00000000-0000-4000-8000-000000000005\","
                                   "\"job\":1000000000000005,\"repo\":\"acme/model\",\"state\":\"queued\""));
     assert_ptr_equal(strchr(log.p, '\n'), log.p + log.len - 1);
+    logged(&quiet, LOG_INFO, store_one);
+    assert_int_equal(quiet.len, 0);
 }
 
 int main(void)
@@ -562,7 +565,7 @@ int main(void)
         cmocka_unit_test(test_intake__a_second_stop_is_immediate),
         cmocka_unit_test(test_intake__a_refusal_is_logged_with_the_client_the_proxy_names),
         cmocka_unit_test(test_intake__a_flood_of_bad_requests_is_no_flood_of_lines),
-        cmocka_unit_test(test_intake__a_stored_job_is_one_line),
+        cmocka_unit_test(test_intake__a_stored_job_is_one_line_for_who_asks_for_detail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
