@@ -85,7 +85,7 @@ lint: | deps ## layers, sizes, banned functions, formatting
 format: ## clang-format everything
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
 
-demo: build-tests ## the founding story on this machine, no account anywhere
+demo: $(B)/muster $(addprefix $(B)/tests/sim/,github ec2 demo) ## the founding story on this machine, no account anywhere
 	@B=$(B) bash tests/sim/demo.sh
 
 bench: build-tests ## measured aims, as ratios

@@ -11,7 +11,7 @@
 # Switches, from the environment, for tests and the demo; a real machine has none of them:
 #   MUSTER_POWEROFF        command to run instead of powering off
 #   MUSTER_ROOT            prefix of every path that is written or looked up
-#   MUSTER_UNPRIVILEGED=1  no root: install nothing, make no user, run the runner as ourselves
+#   MUSTER_UNPRIVILEGED=1  no root: install nothing, make no user, run the runner as ourselves; a GPU must answer all the same
 #   MUSTER_TICK_S          the watchdog's step and the pause between tries, default 5
 #   MUSTER_GPU_TIMEOUT_S   how long nvidia-smi may take, default 60
 set -u
@@ -335,6 +335,9 @@ main() {
         packages
         user
         [ -z "$MUSTER_GPU" ] || gpu
+    elif [ -n "$MUSTER_GPU" ]; then
+        gpu_answers || fail "GPU: $(last_words "$state/gpu")"
+        say "gpu: $(last_words "$state/gpu")"
     fi
     get_runner
     configure

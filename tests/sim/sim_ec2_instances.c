@@ -120,7 +120,7 @@ void e2_end(struct sim_ec2 *s, struct e2_instance *i, const char *reason)
     if (i->i.ended_ms == 0)
         i->i.ended_ms = clock_now_ms();
     (void)snprintf(i->i.reason, sizeof(i->i.reason), "%s", reason);
-    e2_story(s, "%s (%s) is shutting down: %s", i->i.id, i->i.name, reason);
+    e2_story(s, "%s (%s) is shutting down (%s)", i->i.id, i->i.name, reason);
     schedule_end(s, i);
     (void)pthread_cond_broadcast(&s->changed);
 }
@@ -420,6 +420,8 @@ void e2_terminate_instances(struct sim_ec2 *s, const struct sim_req *rq, const s
         struct e2_instance *i = e2_instance(s, id);
         enum sim_instance_state before = e2_state(i);
 
+        if (i->i.ended_ms == 0)
+            e2_story(s, "is told to terminate %s", id);
         e2_end(s, i, "Client.UserInitiatedShutdown");
         buf_adds(&rs->body, "<item>");
         e2_xml(&rs->body, "instanceId", id);

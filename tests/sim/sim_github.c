@@ -239,6 +239,21 @@ void sim_github_add_download(struct sim_github *g, const char *os, const char *a
     gh_unlock(g);
 }
 
+void sim_github_serve_runner(struct sim_github *g, const void *data, size_t len)
+{
+    static const char *const archs[] = {"x64", "arm64"};
+    char url[128], hash[65];
+
+    gh_lock(g);
+    buf_reset(&g->runner_archive);
+    buf_add(&g->runner_archive, data, len);
+    gh_unlock(g);
+    sim_sha256_hex(data, len, hash);
+    (void)snprintf(url, sizeof(url), "%s/sim/files/runner.tar.gz", sim_github_url(g));
+    for (size_t i = 0; i < ARRAY_LEN(archs); i++)
+        sim_github_add_download(g, "linux", archs[i], url, hash);
+}
+
 /* ---- behaviour ---- */
 
 void sim_github_clock_ahead(struct sim_github *g, int64_t ms)
@@ -311,6 +326,7 @@ static struct sim_github *github_new(const struct sim_github_conf *c)
     g->rng = c->seed + 17;
     g->limits.per_hour = 5000;
     g->hook.parallel = 32;
+    g->runner_archive = (struct buf)BUF_INIT(4 * 1024 * 1024);
     (void)pthread_mutex_init(&g->lock, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -417,6 +433,7 @@ void sim_github_free(struct sim_github *g)
     free(g->public_key);
     free(g->secret);
     free(g->hook_url);
+    buf_clear(&g->runner_archive);
     (void)pthread_cond_destroy(&g->changed);
     (void)pthread_mutex_destroy(&g->lock);
     free(g);

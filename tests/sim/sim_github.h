@@ -73,6 +73,8 @@ void sim_github_put_file(struct sim_github *g, const char *repo, const char *ref
 /* Offered by runners/downloads; sha256 may be NULL. Replaces the entry of that os and architecture. */
 void sim_github_add_download(struct sim_github *g, const char *os, const char *arch, const char *url,
                              const char *sha256);
+/* Serve these bytes at /sim/files/runner.tar.gz and offer them, with their hash, for Linux x64 and arm64. */
+void sim_github_serve_runner(struct sim_github *g, const void *data, size_t len);
 
 /* ---- behaviour ---- */
 void sim_github_clock_ahead(struct sim_github *g, int64_t ms); /* GitHub's clock against ours, may be negative */

@@ -203,6 +203,22 @@ void gh_ctl_webhook(void *arg, const struct sim_req *rq, struct sim_res *rs)
     json_decref(body);
 }
 
+void gh_files_runner(void *arg, const struct sim_req *rq, struct sim_res *rs)
+{
+    struct sim_github *g = arg;
+
+    (void)rq;
+    gh_lock(g);
+    if (g->runner_archive.len == 0) {
+        gh_refuse(rs, 404, "Not Found");
+    } else {
+        rs->status = 200;
+        rs->content_type = "application/octet-stream";
+        buf_add(&rs->body, g->runner_archive.p, g->runner_archive.len);
+    }
+    gh_unlock(g);
+}
+
 /* ---- runners: what a machine's runner asks ---- */
 
 void gh_runner_http_online(void *arg, const struct sim_req *rq, struct sim_res *rs)

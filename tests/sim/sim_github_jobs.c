@@ -204,7 +204,7 @@ static void hosted_begins(void *arg, int64_t n)
     gh_lock(g);
     j = gh_job(g, n);
     if (j != NULL && j->state == SIM_JOB_QUEUED) {
-        (void)snprintf(name, sizeof(name), "GitHub Actions %d", (int)(n % 1000));
+        (void)snprintf(name, sizeof(name), "GitHub Actions %d", (int)(n % 1000) + 1);
         begin(g, j, 1000000 + n % 1000, name);
         sim_timer_after(g->timer, j->hosted_ms, hosted_ends, g, n);
     }

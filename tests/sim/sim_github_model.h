@@ -133,6 +133,7 @@ struct sim_github {
     size_t pending;
     struct gh_download *downloads;
     size_t n_downloads;
+    struct buf runner_archive;
     size_t completed, cancelled;
     char *hook_url;
     struct sim_hook_options hook;

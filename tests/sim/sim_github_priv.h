@@ -75,6 +75,6 @@ void gh_delivery_free(struct gh_delivery *d);
 
 /* _control.c; they take the lock themselves. */
 sim_handler gh_ctl_state, gh_ctl_setup, gh_ctl_job, gh_ctl_job_get, gh_ctl_job_cancel, gh_ctl_webhook;
-sim_handler gh_runner_http_online, gh_runner_http_job, gh_runner_http_finish;
+sim_handler gh_runner_http_online, gh_runner_http_job, gh_runner_http_finish, gh_files_runner;
 
 #endif

@@ -50,6 +50,7 @@ const struct sim_route gh_routes[] = {
     {"POST", "/sim/runner/online", gh_runner_http_online},
     {"GET", "/sim/runner/{session}/job", gh_runner_http_job},
     {"POST", "/sim/runner/{session}/finish", gh_runner_http_finish},
+    {"GET", "/sim/files/runner.tar.gz", gh_files_runner},
     {"GET", "/_sim/state", gh_ctl_state},
     {"POST", "/_sim/setup", gh_ctl_setup},
     {"POST", "/_sim/jobs", gh_ctl_job},

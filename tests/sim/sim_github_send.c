@@ -151,7 +151,7 @@ static void settle(struct sim_github *g, int64_t id, int status, int64_t took_ms
     d->took_ms = took_ms;
     d->delivered_ms = gh_now_ms(g);
     g->pending--;
-    if (status != 0)
+    if (status < 200 || status > 299)
         gh_story(g, "webhook %s %s \"%s\" was answered %d", d->event, d->what.action != NULL ? d->what.action : "",
                  d->what.job != NULL ? d->what.job->name : "", status);
     (void)pthread_cond_broadcast(&g->changed);

@@ -70,7 +70,7 @@ void sim_program_story(void *arg, const char *line)
         return; /* whoever listened is gone */
 }
 
-char *sim_program_read(const char *path)
+char *sim_program_read(const char *path, size_t *len)
 {
     struct buf b = BUF_INIT(MAX_FILE);
     char part[4096], *out = NULL;
@@ -82,7 +82,9 @@ char *sim_program_read(const char *path)
     while ((n = read(fd, part, sizeof(part))) > 0)
         buf_add(&b, part, (size_t)n);
     if (n == 0 && !b.over)
-        out = mem_strdup(b.p != NULL ? b.p : "");
+        out = mem_strndup(b.p != NULL ? b.p : "", b.len);
+    if (len != NULL)
+        *len = b.len;
     buf_clear(&b);
     (void)close(fd);
     return out;

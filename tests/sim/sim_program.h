@@ -17,7 +17,7 @@ bool sim_program_ready(const char *path, const char *url);
 /* A line "MILLISECONDS<TAB>who<TAB>text", times in wall-clock ms; arg is the who. A sim_story_fn. */
 void sim_program_story(void *arg, const char *line);
 
-/* The whole file, or NULL (errno). The caller frees. */
-char *sim_program_read(const char *path);
+/* The whole file, NUL-ended, or NULL (errno). len may be NULL. The caller frees. */
+char *sim_program_read(const char *path, size_t *len);
 
 #endif
