@@ -17,7 +17,7 @@
 set -u
 umask 022
 export DEBIAN_FRONTEND=noninteractive
-root=${MUSTER_ROOT:-} poweroff_cmd=${MUSTER_POWEROFF:-} tick=${MUSTER_TICK_S:-5}
+root=${MUSTER_ROOT:-} poweroff_cmd=${MUSTER_POWEROFF:-} tick=${MUSTER_TICK_S:-5} self=${MUSTER_UNPRIVILEGED:-}
 state=$root/run/muster lib=$root/opt/muster home=$root/home/runner
 log=$state/log runner='' runner_pid='' reason='the bootstrap was ended'
 apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
@@ -206,7 +206,7 @@ get_runner() {
     mkdir -p "$runner"
     quiet tar -xzf "$archive" -C "$runner" || fail "runner archive: $(last_words "$log")"
     rm "$archive"
-    [ -n "${MUSTER_UNPRIVILEGED:-}" ] || quiet "$runner/bin/installdependencies.sh" ||
+    [ -n "$self" ] || quiet "$runner/bin/installdependencies.sh" ||
         say "runner: installdependencies.sh failed: $(last_words "$log")"
 }
 
@@ -267,11 +267,14 @@ gpu_docker() {
 
 gpu() {
     if ! gpu_answers; then
-        say "gpu: $(last_words "$state/gpu"); installing the driver"
-        gpu_driver || fail "GPU driver: $(last_words "$log") ($(last_words "$state/gpu"))"
+        if [ -z "$self" ]; then
+            say "gpu: $(last_words "$state/gpu"); installing the driver"
+            gpu_driver || fail "GPU driver: $(last_words "$log") ($(last_words "$state/gpu"))"
+        fi
         gpu_answers || fail "GPU: $(last_words "$state/gpu")"
     fi
     say "gpu: $(last_words "$state/gpu")"
+    [ -z "$self" ] || return
     gpu_docker
     say 'gpu: docker ready'
 }
@@ -291,13 +294,13 @@ configure() {
     [ -z "$MUSTER_GPU" ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
     printf '[{"group":"muster","detail":"Machine: %s\\nCloud: %s\\nType: %s\\nRegion: %s"}]\n' "$(json_text "$MUSTER_NAME")" \
         "$(json_text "$MUSTER_CLOUD")" "$(json_text "$MUSTER_TYPE")" "$(json_text "$MUSTER_REGION")" >"$runner/.setup_info"
-    [ -n "${MUSTER_UNPRIVILEGED:-}" ] || chown -R runner: "$runner"
+    [ -n "$self" ] || chown -R runner: "$runner"
 }
 
 # The configuration holds a private key: it is in the environment of this one process, in no file and no argument.
 run() {
     local as=(setsid) code
-    if [ -z "${MUSTER_UNPRIVILEGED:-}" ]; then
+    if [ -z "$self" ]; then
         export HOME=$home USER=runner LOGNAME=runner
         as+=(setpriv "--reuid=$(id -u runner)" "--regid=$(id -g runner)" --init-groups)
     fi
@@ -331,14 +334,11 @@ main() {
     trap 'exit 1' HUP INT TERM
     start_watchdog
     say "start: $MUSTER_NAME"
-    if [ -z "${MUSTER_UNPRIVILEGED:-}" ]; then
+    if [ -z "$self" ]; then
         packages
         user
-        [ -z "$MUSTER_GPU" ] || gpu
-    elif [ -n "$MUSTER_GPU" ]; then
-        gpu_answers || fail "GPU: $(last_words "$state/gpu")"
-        say "gpu: $(last_words "$state/gpu")"
     fi
+    [ -z "$MUSTER_GPU" ] || gpu
     get_runner
     configure
     run
