@@ -71,7 +71,8 @@ export MUSTER_UNPRIVILEGED=1 MUSTER_TICK_S=1 MUSTER_ROOT=$DEMO_WORK/$SIM_INSTANC
 export MUSTER_POWEROFF="curl -fsS -m 10 -o /dev/null -X POST $SIM_EC2_URL/_sim/instances/$SIM_INSTANCE_ID/power_off"
 mkdir -p "$MUSTER_ROOT"
 bash "$SIM_USER_DATA" 2>&1 | while IFS= read -r line; do
-    [[ $line == 'muster: stage '* ]] && printf '%s\tmachine\t%s\n' "$(date +%s%3N)" "${line#muster: stage }"
+    # the watchdog notices the job's start a second later than the runner told it
+    [[ $line == 'muster: stage '* && $line != *' job-started' ]] && printf '%s\tmachine\t%s\n' "$(date +%s%3N)" "${line#muster: stage }"
 done >>"$DEMO_STORY"
 EOF
     chmod +x "$work/bin/nvidia-smi" "$work/runner/run.sh"
@@ -119,7 +120,8 @@ ec2=$(cat "$work/ec2")
 curl -fsS -m 10 -o /dev/null --data-binary '{"type":"g4dn.xlarge","market":"spot","left":0}' "$ec2/_sim/capacity" ||
     give_up 'the simulated EC2 does not answer'
 
-setpriv --pdeathsig TERM env -i PATH="$PATH" MUSTER_LISTEN=127.0.0.1:0 MUSTER_ADMIN_LISTEN=127.0.0.1:0 MUSTER_STORE="sqlite:$work/muster.db" \
+setpriv --pdeathsig TERM env -i PATH="$PATH" MUSTER_LOG_LEVEL=debug \
+    MUSTER_LISTEN=127.0.0.1:0 MUSTER_ADMIN_LISTEN=127.0.0.1:0 MUSTER_STORE="sqlite:$work/muster.db" \
     GITHUB_API_URL="$SIM_GITHUB_URL" MUSTER_GITHUB_APP_ID=12345 MUSTER_GITHUB_PRIVATE_KEY_FILE="$work/app.pem" \
     MUSTER_WEBHOOK_SECRET="$SIM_WEBHOOK_SECRET" AWS_ENDPOINT_URL_EC2="$ec2" AWS_REGION=us-east-1 \
     AWS_ACCESS_KEY_ID=AKIDEXAMPLE0SIMULATE AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY \
@@ -142,7 +144,7 @@ cat <<'EOF'
 EOF
 sed 's/^/      /' "$work/cirun.yml"
 echo '  No spot capacity can be had today, so the second candidate will be needed.'
-"$B/tests/sim/demo" --github "$SIM_GITHUB_URL" --ec2 "$ec2" --muster "http://127.0.0.1:$port" <&3 &
+setpriv --pdeathsig TERM "$B/tests/sim/demo" --github "$SIM_GITHUB_URL" --ec2 "$ec2" --muster "http://127.0.0.1:$port" <&3 &
 pids+=($!)
 wait "$!" # in the background, so that a signal is obeyed at once
 rc=$?

@@ -77,7 +77,8 @@ static bool begin(struct demo *d)
     json_decref(got);
     if (got == NULL)
         return false;
-    demo_heading(&d->screen, "Somebody pushes; the workflow is a matrix of two jobs: one on a CPU, one on a GPU.");
+    demo_heading(&d->screen,
+                 "Somebody pushes. The workflow is a matrix of two jobs: one for GitHub's own runner, one for a GPU.");
     run = add_job(d, "train (cpu)", json_pack("[s]", "ubuntu-latest"), 900, 0);
     return run != 0 && add_job(d, "train (gpu)", json_pack("[s, s]", "self-hosted", "cirun.gpu"), 0, run) != 0;
 }
