@@ -220,6 +220,8 @@ static void turn(struct api_server *s, int timeout_ms)
             conn_make_room(&l->conns, s->x.now_ms);
     }
     linger_expire(s->x.linger, s->x.now_ms);
+    if (s->x.conf.flush != NULL)
+        s->x.conf.flush(s->x.conf.deliver_arg);
 }
 
 static void begin_stop(struct api_server *s)

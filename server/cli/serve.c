@@ -124,6 +124,11 @@ static void deliver(void *arg, const char *guid, struct job *job, engine_deliver
     engine_deliver(arg, guid, job, done, done_arg);
 }
 
+static void flush(void *arg)
+{
+    engine_flush(arg);
+}
+
 static int open_api(struct daemon *d, struct err *e)
 {
     const struct server_conf *c = d->conf;
@@ -131,6 +136,7 @@ static int open_api(struct daemon *d, struct err *e)
                            .admin_listen = conf_str(c->server, "admin_listen"),
                            .admin_token = conf_secret(c->server, "admin_token"),
                            .deliver = deliver,
+                           .flush = flush,
                            .deliver_arg = d->engine,
                            .store = d->store};
 

@@ -108,5 +108,10 @@ void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_
     d->now_ms = clock_now_ms();
     d->done = done;
     d->arg = arg;
-    store_submit(g->c.store, deliver_tx, d, delivered, d);
+    store_enqueue(g->c.store, deliver_tx, d, delivered, d);
+}
+
+void engine_flush(struct engine *g)
+{
+    store_kick(g->c.store);
 }

@@ -47,5 +47,7 @@ typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int r
 /* Store a delivery, its job and the tasks that follow in one transaction. done runs on another thread once that is on
  * disk (rc 0), or could not be (rc -1: answer 503). Takes the strings out of *job. guid is copied. */
 void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
+/* Deliveries wait for this: one call after several lets one commit serve them all. */
+void engine_flush(struct engine *g);
 
 #endif

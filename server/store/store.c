@@ -253,7 +253,7 @@ static void *committer_main(void *arg)
     return NULL;
 }
 
-void store_submit(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg)
+void store_enqueue(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg)
 {
     struct item *it = mem_zalloc(sizeof(*it));
 
@@ -264,8 +264,21 @@ void store_submit(struct store *s, store_fn *fn, void *arg, store_done_fn *done,
     pthread_mutex_lock(&s->mu);
     *s->queue.tail = it;
     s->queue.tail = &it->next;
-    pthread_cond_signal(&s->more);
     pthread_mutex_unlock(&s->mu);
+}
+
+void store_kick(struct store *s)
+{
+    pthread_mutex_lock(&s->mu);
+    if (s->queue.head != NULL)
+        pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void store_submit(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg)
+{
+    store_enqueue(s, fn, arg, done, done_arg);
+    store_kick(s);
 }
 
 struct waiter {

@@ -39,6 +39,9 @@ void store_close(struct store *s);
 
 int store_write(struct store *s, store_fn *fn, void *arg, struct err *e) MUST_USE;
 void store_submit(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg);
+/* As store_submit, but the committer is woken only by store_kick: whoever has several at once saves commits. */
+void store_enqueue(struct store *s, store_fn *fn, void *arg, store_done_fn *done, void *done_arg);
+void store_kick(struct store *s);
 int store_read(struct store *s, store_fn *fn, void *arg, struct err *e) MUST_USE;
 
 /* Called on the committer thread after each commit in which a task became due earlier than store_task_next_due last

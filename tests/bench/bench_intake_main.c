@@ -67,6 +67,11 @@ static void deliver_to_engine(void *arg, const char *guid, struct job *job, engi
     engine_deliver(arg, guid, job, done, done_arg);
 }
 
+static void flush_engine(void *arg)
+{
+    engine_flush(arg);
+}
+
 /* The engine wants an App key; it is not started, so nothing is ever signed with it. */
 static struct crypto_key *any_key(void)
 {
@@ -120,6 +125,7 @@ static int serve(const char *kind, const char *dir)
         log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC)); /* its line for each job costs what it costs */
         log_set_level(LOG_INFO);
         c.deliver = stores ? deliver_to_engine : deliver_nowhere;
+        c.flush = stores ? flush_engine : NULL;
         c.deliver_arg = stores ? open_engine(dir) : NULL;
         if (api_server_open(&c, &s, &e) || api_server_start(s, &e))
             die(e.msg);

@@ -169,6 +169,26 @@ static void test_store_commit__what_waits_while_one_commits_shares_the_next(void
     assert_in_range(commits, 2, 3); /* the first, all of them, and maybe the one that waited for them */
 }
 
+static void test_store_commit__what_is_enqueued_shares_one_commit_once_kicked(void **state)
+{
+    struct hand *h = *state;
+    struct item x[20];
+    int before;
+
+    drain(h);
+    before = commits;
+    for (size_t i = 0; i < ARRAY_LEN(x); i++) {
+        memset(&x[i], 0, sizeof(x[i]));
+        (void)snprintf(x[i].guid, sizeof(x[i].guid), "enqueued-%zu", i);
+        store_enqueue(h->s, item_tx, &x[i], item_done, &x[i]);
+    }
+    store_kick(h->s);
+    drain(h);
+    for (size_t i = 0; i < ARRAY_LEN(x); i++)
+        assert_int_equal(x[i].done, 1);
+    assert_in_range(commits - before, 1, 2); /* drain's own may be one more */
+}
+
 struct writer {
     pthread_t thread;
     struct hand *h;
@@ -505,6 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_store_commit__##name, setup, teardown)
         T(what_waits_while_one_commits_shares_the_next),
+        T(what_is_enqueued_shares_one_commit_once_kicked),
         T(sixty_four_threads_write_at_once_and_all_is_stored),
         T(closing_finishes_what_was_submitted),
         T(done_may_submit_more_even_while_closing),

@@ -184,6 +184,7 @@ static void deliver(struct world *w, int64_t id, enum job_state job_state, const
     j.runner_name = mem_strdup(runner);
     (void)snprintf(text, sizeof(text), "00000000-0000-0000-0000-%012d", ++w->deliveries);
     engine_deliver(w->g, text, &j, answered, &a);
+    engine_flush(w->g);
     (void)pthread_mutex_lock(&a.lock);
     while (!a.over)
         (void)pthread_cond_wait(&a.cond, &a.lock);
