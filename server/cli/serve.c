@@ -217,8 +217,10 @@ static void close_all(struct daemon *d)
 {
     if (d->api != NULL)
         api_server_stop(d->api, DRAIN_INTAKE_MS);
-    if (d->engine != NULL)
+    if (d->engine != NULL) {
+        log_info(EV("engine.draining"));
         engine_drain(d->engine, DRAIN_CALLS_MS);
+    }
     store_close(d->store); /* its last answers still reach the server */
     api_server_free(d->api);
     engine_free(d->engine);
@@ -292,6 +294,8 @@ int cli_serve(int argc, char **argv)
         (void)puts("settings are sound");
     else if (rc == 0 && (rc = start(&d, began_ms, &e)) == 0)
         anew = run(&args, &set);
+    if (!anew)
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* a second signal ends at once: the store takes no harm */
     close_all(&d);
     if (rc != 0)
         return cli_fail(&e);

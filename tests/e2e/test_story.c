@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "tests/support/world.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -184,6 +185,23 @@ static void test_story__sigterm_in_the_middle_ends_cleanly_and_loses_nothing(voi
     assert_int_equal(sim_ec2_count(w->ec2), 1);
 }
 
+static void test_story__a_second_sigterm_does_not_wait_for_a_cloud_that_hangs(void **state)
+{
+    struct world *w = *state;
+    int64_t until = clock_mono_ms() + WAIT_MS;
+
+    sim_http_fault(sim_ec2_http(w->ec2), &(struct sim_fault){.op = "RunInstances", .kind = SIM_FAULT_HANG, .next = 1});
+    (void)gpu_job(w, 0);
+    while (ec2(w, "RunInstances") == 0 && clock_mono_ms() < until)
+        (void)sched_yield();
+    (void)kill(daemon_pid(w->daemon), SIGTERM);
+    assert_true(daemon_wait_log(w->daemon, "engine.draining", WAIT_MS));
+    assert_int_equal(world_daemon_down(w, SIGTERM), 128 + SIGTERM);
+    assert_true(world_daemon_up(w));
+    assert_true(sim_github_wait_completed(w->gh, 1, WAIT_MS));
+    assert_true(sim_ec2_wait_live(w->ec2, 0, WAIT_MS));
+}
+
 static void test_story__no_secret_is_in_the_log(void **state)
 {
     struct world *w = *state;
@@ -214,6 +232,7 @@ int main(void)
         TEST(test_story__no_spot_capacity_falls_back_to_on_demand),
         TEST(test_story__a_killed_daemon_takes_up_where_it_was),
         TEST(test_story__sigterm_in_the_middle_ends_cleanly_and_loses_nothing),
+        TEST(test_story__a_second_sigterm_does_not_wait_for_a_cloud_that_hangs),
         TEST(test_story__no_secret_is_in_the_log),
     };
 
