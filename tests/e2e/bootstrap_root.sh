@@ -112,7 +112,7 @@ environments_with_jit() {
     done 2>/dev/null
 }
 . /case.sh
-bash -s </script >/report/stdout 2>/report/stderr &
+bash -s </script >>/report/stdout 2>>/report/stderr &
 during
 wait
 while [ "$(others)" -gt 0 ]; do sleep 0.05; done
