@@ -1,7 +1,9 @@
 #include "tests/support/memcloud.h"
 
+#include "server/base/clock.h"
 #include "server/base/crypto.h"
 #include "server/base/mem.h"
+#include "tests/sim/sim_util.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +13,8 @@
 struct box {
     char id[32], name[64], token[96], region[64];
     bool live;
+    int64_t found_from_ms; /* by its name */
+    char *user_data;
 };
 
 struct refusal {
@@ -32,6 +36,8 @@ struct memcloud {
     size_t n_refusals;
     int lost_answers, refused_destroys;
     enum err_kind destroy_kind;
+    struct memcloud_chance chance;
+    uint64_t rng;
 };
 
 static struct memcloud *cloud_of(struct provider *p)
@@ -45,8 +51,25 @@ static int fake_check(struct provider *p, const struct machine_spec *s, struct e
     return s->instance_type != NULL ? 0 : err_set(e, ERR_INVALID, "no instance_type");
 }
 
+static bool by_chance(struct memcloud *f, double probability)
+{
+    return probability > 0 && sim_rng_unit(&f->rng) < probability;
+}
+
+static enum err_kind draw(struct memcloud *f, const enum err_kind *kinds, size_t n)
+{
+    return kinds[sim_rng(&f->rng) % n];
+}
+
 static bool refused(struct memcloud *f, const char *type, enum err_kind *kind)
 {
+    static const enum err_kind kinds[] = {ERR_CAPACITY, ERR_CAPACITY, ERR_QUOTA,   ERR_THROTTLED,
+                                          ERR_RETRY,    ERR_CONFLICT, ERR_INVALID, ERR_AUTH};
+
+    if (by_chance(f, f->chance.refuse)) {
+        *kind = draw(f, kinds, ARRAY_LEN(kinds));
+        return true;
+    }
     for (size_t i = 0; i < f->n_refusals; i++) {
         struct refusal *r = &f->refusals[i];
 
@@ -111,10 +134,12 @@ static int do_launch(struct memcloud *f, const struct launch_request *r, struct 
         (void)snprintf(b->token, sizeof(b->token), "%s", r->token);
         (void)snprintf(b->region, sizeof(b->region), "%s", r->spec->region != NULL ? r->spec->region : "r");
         b->live = true;
+        b->found_from_ms = clock_now_ms() + f->chance.invisible_ms;
+        b->user_data = mem_strdup(secret_reveal(r->user_data));
         (void)pthread_cond_broadcast(&f->changed);
     }
-    if (f->lost_answers > 0) {
-        f->lost_answers--;
+    if (f->lost_answers > 0 || by_chance(f, f->chance.lose)) {
+        f->lost_answers -= f->lost_answers > 0 ? 1 : 0;
         return err_set(e, ERR_RETRY, "the answer was lost, as the test asked");
     }
     fill(b, out);
@@ -132,35 +157,53 @@ static int fake_launch(struct provider *p, const struct launch_request *r, struc
     return rc;
 }
 
+/* By id, else by name once it can be found. */
+static bool is_meant(const struct box *b, const struct instance *ref)
+{
+    if (ref->id[0] != '\0')
+        return strcmp(b->id, ref->id) == 0;
+    return strcmp(b->name, ref->name) == 0 && clock_now_ms() >= b->found_from_ms;
+}
+
+static int fail_by_chance(struct memcloud *f, struct err *e)
+{
+    static const enum err_kind kinds[] = {ERR_RETRY, ERR_THROTTLED, ERR_AUTH};
+
+    return by_chance(f, f->chance.fail) ? err_set(e, draw(f, kinds, ARRAY_LEN(kinds)), "failed by chance") : 0;
+}
+
 static int fake_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
 {
     struct memcloud *f = cloud_of(p);
     struct instance got = {.state = INSTANCE_GONE};
+    int rc;
 
-    (void)e;
     (void)pthread_mutex_lock(&f->lock);
+    rc = fail_by_chance(f, e);
     for (size_t i = 0; i < f->n_boxes; i++) {
-        if (strcmp(f->boxes[i].id, ref->id) == 0 || (ref->id[0] == '\0' && strcmp(f->boxes[i].name, ref->name) == 0))
+        if (is_meant(&f->boxes[i], ref) && (got.name[0] == '\0' || f->boxes[i].live))
             fill(&f->boxes[i], &got);
     }
     (void)pthread_mutex_unlock(&f->lock);
-    *out = got;
-    return 0;
+    if (rc == 0)
+        *out = got;
+    return rc;
 }
 
 static int fake_destroy(struct provider *p, const struct instance *ref, struct err *e)
 {
     struct memcloud *f = cloud_of(p);
-    int rc = 0;
+    int rc;
 
     (void)pthread_mutex_lock(&f->lock);
     f->n_destroys++;
-    if (f->refused_destroys > 0) {
+    rc = fail_by_chance(f, e);
+    if (rc == 0 && f->refused_destroys > 0) {
         f->refused_destroys--;
         rc = err_set(e, f->destroy_kind, "not destroyed, as the test asked");
     }
     for (size_t i = 0; i < f->n_boxes && rc == 0; i++) {
-        if (strcmp(f->boxes[i].id, ref->id) == 0 || (ref->id[0] == '\0' && strcmp(f->boxes[i].name, ref->name) == 0))
+        if (is_meant(&f->boxes[i], ref))
             f->boxes[i].live = false;
     }
     (void)pthread_cond_broadcast(&f->changed);
@@ -198,6 +241,8 @@ void memcloud_free(struct memcloud *f)
 {
     for (size_t i = 0; i < f->n_calls; i++)
         free(f->calls[i].text);
+    for (size_t i = 0; i < f->n_boxes; i++)
+        free(f->boxes[i].user_data);
     (void)pthread_mutex_destroy(&f->lock);
     (void)pthread_cond_destroy(&f->changed);
     free(f);
@@ -238,6 +283,37 @@ void memcloud_refuse_destroy(struct memcloud *f, enum err_kind kind, int times)
     (void)pthread_mutex_lock(&f->lock);
     f->destroy_kind = kind;
     f->refused_destroys = times;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_chance(struct memcloud *f, const struct memcloud_chance *c)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->chance = *c;
+    f->rng = c->seed;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+size_t memcloud_boxes(struct memcloud *f, struct memcloud_box out[MEMCLOUD_MAX])
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&f->lock);
+    n = f->n_boxes;
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(out[i].name, sizeof(out[i].name), "%s", f->boxes[i].name);
+        out[i].live = f->boxes[i].live;
+        out[i].user_data = f->boxes[i].user_data;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+void memcloud_end(struct memcloud *f, size_t box)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->boxes[box].live = false;
+    (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
 }
 

@@ -7,7 +7,7 @@
 
 #include "providers/provider.h"
 
-#define MEMCLOUD_MAX 64
+#define MEMCLOUD_MAX 256
 
 struct memcloud;
 
@@ -23,6 +23,15 @@ void memcloud_refuse(struct memcloud *f, const char *instance_type, enum err_kin
 void memcloud_lose_answers(struct memcloud *f, int times);
 /* destroy fails with this kind so many times. */
 void memcloud_refuse_destroy(struct memcloud *f, enum err_kind kind, int times);
+/* From now on by chance, each by its probability; {0} = none any more. */
+struct memcloud_chance {
+    double refuse;        /* a launch, with a kind drawn at random */
+    double lose;          /* a launch's answer: it happens all the same */
+    double fail;          /* destroy and describe, with ERR_RETRY, ERR_THROTTLED or ERR_AUTH */
+    int64_t invisible_ms; /* a new machine is not found by its name for so long */
+    uint64_t seed;
+};
+void memcloud_chance(struct memcloud *f, const struct memcloud_chance *c);
 /* The machine is gone, as a reclaimed spot instance is. */
 void memcloud_lose(struct memcloud *f, const char *name);
 
@@ -34,6 +43,15 @@ struct memcloud_call {
     char *text;                  /* the user-data itself */
 };
 size_t memcloud_calls(struct memcloud *f, struct memcloud_call out[MEMCLOUD_MAX]); /* text is borrowed */
+
+/* A machine that was made. */
+struct memcloud_box {
+    char name[64];
+    bool live;
+    const char *user_data; /* borrowed */
+};
+size_t memcloud_boxes(struct memcloud *f, struct memcloud_box out[MEMCLOUD_MAX]); /* in order of creation */
+void memcloud_end(struct memcloud *f, size_t box); /* it powers itself off, or is taken away */
 
 /* Machines that live now, and machines ever made. */
 size_t memcloud_live(struct memcloud *f);

@@ -1,0 +1,252 @@
+#include "tests/support/engine_bed.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "tests/sim/sim_util.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char file_text[] =
+    "runners:\n"
+    "  - {name: gpu, cloud: aws, region: r, gpu: t4, machine_image: img, labels: [cirun-gpu],\n"
+    "     instance_type: [small, big], preemptible: [true, false]}\n"
+    "  - {name: other, cloud: gcp, region: z, machine_image: img, instance_type: n1, labels: [cirun-gpu]}\n"
+    "  - {name: one, cloud: aws, region: r, machine_image: img, instance_type: single, labels: [cirun-one]}\n";
+
+void bed_up(struct bed *w)
+{
+    struct github_conf gc = {sim_github_url(w->gh), "12345", w->key, w->http};
+    struct engine_conf c = {.app_key = w->key,
+                            .clouds = w->clouds,
+                            .n_clouds = 2,
+                            .deployment = "test",
+                            .workers = 4,
+                            .lifetime_ms = 6 * 3600 * 1000,
+                            .boot_deadline_ms = 15 * 60 * 1000,
+                            .idle_grace_ms = 5 * 60 * 1000,
+                            .fork_jobs = w->fork_jobs,
+                            .bare_self_hosted = true};
+    struct err e;
+
+    w->github = github_new(&gc);
+    assert_int_equal(store_open(w->url, &w->store, &e), 0);
+    c.github = w->github;
+    c.store = w->store;
+    w->g = engine_new(&c);
+    assert_int_equal(engine_start(w->g, &e), 0);
+}
+
+void bed_down(struct bed *w)
+{
+    engine_drain(w->g, BED_WAIT_MS);
+    store_close(w->store);
+    engine_free(w->g);
+    github_free(w->github);
+}
+
+static void start_github(struct bed *w)
+{
+    char *private_pem, *public_pem;
+    struct secret *pem;
+    struct err e;
+
+    sim_rsa_key(&private_pem, &public_pem);
+    pem = secret_new(private_pem, strlen(private_pem));
+    assert_int_equal(crypto_key_parse(pem, "test key", &w->key, &e), 0);
+    assert_int_equal(
+        sim_github_start(&(struct sim_github_conf){.app_id = "12345", .public_key_pem = public_pem}, &w->gh, &e), 0);
+    secret_free(pem);
+    free(private_pem);
+    free(public_pem);
+    sim_github_add_installation(w->gh, 7, "octo", NULL);
+    sim_github_add_repo(w->gh, &(struct sim_repo){.id = BED_REPO_ID, .installation_id = 7, .full_name = BED_REPO});
+    sim_github_put_file(w->gh, BED_REPO, "main", ".cirun.yml", file_text);
+}
+
+int bed_setup(void **state)
+{
+    struct bed *w = mem_zalloc(sizeof(*w));
+
+    log_set_level(LOG_NONE);
+    clock_test_set(BED_NOW);
+    (void)snprintf(w->dir, sizeof(w->dir), "/tmp/muster-engine-XXXXXX");
+    if (mkdtemp(w->dir) == NULL)
+        return -1;
+    (void)snprintf(w->url, sizeof(w->url), "sqlite:%s/store.db", w->dir);
+    w->http = httpc_new(&(struct httpc_conf){.user_agent = "muster/test"});
+    start_github(w);
+    w->aws = memcloud_new("aws");
+    w->gcp = memcloud_new("gcp");
+    w->clouds[0] = (struct engine_cloud){memcloud_ops(w->aws), memcloud_provider(w->aws)};
+    w->clouds[1] = (struct engine_cloud){memcloud_ops(w->gcp), memcloud_provider(w->gcp)};
+    bed_up(w);
+    *state = w;
+    return 0;
+}
+
+int bed_teardown(void **state)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+    struct bed *w = *state;
+    struct buf bad = BUF_INIT(65536);
+    char path[200];
+
+    bed_down(w);
+    sim_http_violation_text(sim_github_http(w->gh), &bad);
+    if (bad.len > 0)
+        print_error("requests GitHub would not expect:\n%s\n", bad.p);
+    assert_int_equal(bad.len, 0);
+    sim_github_free(w->gh);
+    memcloud_free(w->aws);
+    memcloud_free(w->gcp);
+    httpc_free(w->http);
+    crypto_key_free(w->key);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(path, sizeof(path), "%s/store.db%s", w->dir, ends[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(w->dir);
+    free(w);
+    clock_test_release();
+    return 0;
+}
+
+/* --- what happens ----------------------------------------------------------------------------------------------- */
+
+struct answer {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool over;
+};
+
+static void answered(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
+{
+    struct answer *a = arg;
+
+    (void)outcome;
+    (void)e;
+    assert_int_equal(rc, 0);
+    (void)pthread_mutex_lock(&a->lock);
+    a->over = true;
+    (void)pthread_cond_signal(&a->cond);
+    (void)pthread_mutex_unlock(&a->lock);
+}
+
+void bed_deliver(struct bed *w, int64_t id, enum job_state job_state, const char *label, const char *runner)
+{
+    struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    struct sim_job_info info;
+    struct job j = {.id = id, .run_attempt = 1, .repo_id = BED_REPO_ID, .installation_id = 7, .state = job_state};
+    char text[128];
+
+    assert_true(sim_github_job(w->gh, id, &info));
+    j.run_id = info.run_id;
+    j.queued_ms = j.updated_ms = clock_now_ms();
+    j.repo = mem_strdup(BED_REPO);
+    j.head_sha = mem_strdup("0123456789012345678901234567890123456789");
+    j.name = mem_strdup("train");
+    (void)snprintf(text, sizeof(text), "[\"%s\"]", label);
+    j.labels_json = mem_strdup(text);
+    j.label_key = mem_strdup(label);
+    j.runner_name = mem_strdup(runner);
+    (void)snprintf(text, sizeof(text), "00000000-0000-0000-0000-%012d", ++w->deliveries);
+    engine_deliver(w->g, text, &j, answered, &a);
+    engine_flush(w->g);
+    (void)pthread_mutex_lock(&a.lock);
+    while (!a.over)
+        (void)pthread_cond_wait(&a.cond, &a.lock);
+    (void)pthread_mutex_unlock(&a.lock);
+}
+
+int64_t bed_create_job(struct bed *w, const struct sim_job_spec *spec, const char *label)
+{
+    struct sim_job_spec s = *spec;
+    char labels[128];
+    int64_t id;
+
+    (void)snprintf(labels, sizeof(labels), "[\"%s\"]", label);
+    s.repo = BED_REPO;
+    s.labels = labels;
+    s.head_sha = "0123456789012345678901234567890123456789";
+    id = sim_github_job_create(w->gh, &s);
+    assert_true(id > 0);
+    return id;
+}
+
+int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char *label)
+{
+    int64_t id = bed_create_job(w, spec, label);
+
+    bed_deliver(w, id, JOB_QUEUED, label, NULL);
+    return id;
+}
+
+static int poke_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    (void)arg;
+    return store_task_put(t, TASK_MACHINE, "nobody", TASK_CHECK, clock_now_ms(), e);
+}
+
+/* Time passes, and the scheduler is told to look at its watch. */
+void bed_pass(struct bed *w, int64_t ms)
+{
+    struct err e;
+
+    clock_test_advance(ms);
+    assert_int_equal(store_write(w->store, poke_tx, NULL, &e), 0);
+}
+
+/* --- what is there ---------------------------------------------------------------------------------------------- */
+
+struct seen_job {
+    int64_t id;
+    struct job *j;
+};
+
+static int see_job_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct seen_job *s = arg;
+    bool found;
+
+    job_clear(s->j);
+    return store_job_get(t, s->id, s->j, &found, e);
+}
+
+/* Wait, by poking, until the job's decision is as said. */
+void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j)
+{
+    struct seen_job s = {id, j};
+    struct err e;
+
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(store_read(w->store, see_job_tx, &s, &e), 0);
+        if (j->want == want && (want != WANT_REFUSED || j->reason != NULL))
+            return;
+        assert_int_equal(store_write(w->store, poke_tx, NULL, &e), 0);
+    }
+    fail_msg("job %lld wants %s (%s)", (long long)id, job_want_name(j->want), j->reason != NULL ? j->reason : "");
+}
+
+struct memcloud_call bed_call(struct memcloud *f, size_t i)
+{
+    struct memcloud_call calls[MEMCLOUD_MAX];
+    size_t n = memcloud_calls(f, calls);
+
+    assert_true(i < n);
+    return calls[i];
+}
+
+size_t bed_asked(struct bed *w, const char *op)
+{
+    return sim_http_count(sim_github_http(w->gh), op);
+}

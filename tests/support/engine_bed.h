@@ -1,0 +1,49 @@
+/*
+ * The engine whole, in one process: real store, real GitHub client against the simulated GitHub, and two clouds in
+ * memory that refuse and lose what the test asks. Time is the test's. Deliveries are handed in as the webhook would.
+ */
+#ifndef MUSTER_TESTS_SUPPORT_ENGINE_BED_H
+#define MUSTER_TESTS_SUPPORT_ENGINE_BED_H
+
+#include "server/engine/engine_int.h"
+#include "tests/sim/sim_github.h"
+#include "tests/support/memcloud.h"
+
+#define BED_NOW ((int64_t)1700000000000)
+#define BED_REPO "octo/train"
+#define BED_REPO_ID 11
+#define BED_WAIT_MS 20000
+
+struct bed {
+    char dir[64], url[160];
+    struct sim_github *gh;
+    struct crypto_key *key;
+    struct httpc *http;
+    struct github *github;
+    struct memcloud *aws, *gcp;
+    struct engine_cloud clouds[2];
+    struct store *store;
+    struct engine *g;
+    bool fork_jobs;
+    int deliveries;
+};
+
+/* For cmocka: clock set, everything up / everything down, failing when GitHub was asked what it would not expect. */
+int bed_setup(void **state);
+int bed_teardown(void **state);
+void bed_up(struct bed *w);
+void bed_down(struct bed *w);
+
+/* Returns when it is on disk. runner NULL = the event names none. */
+void bed_deliver(struct bed *w, int64_t id, enum job_state job_state, const char *label, const char *runner);
+/* A job at GitHub, without telling the engine, and with. */
+int64_t bed_create_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
+int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
+/* Time passes, and the scheduler is told to look at its watch. */
+void bed_pass(struct bed *w, int64_t ms);
+/* Wait, by poking, until the job's decision is as said. */
+void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j);
+struct memcloud_call bed_call(struct memcloud *f, size_t i);
+size_t bed_asked(struct bed *w, const char *op);
+
+#endif
