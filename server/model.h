@@ -46,10 +46,11 @@ struct machine {
     int64_t job_id;       /* the job that caused it */
     int64_t taken_job_id; /* the job that runs or ran on it; 0 = none yet */
     int64_t installation_id, repo_id;
-    int64_t runner_id; /* GitHub's; 0 = none registered */
+    int64_t runner_id; /* GitHub's; 0 = none registered; < 0 = one of our name may be: the answer was lost */
     int64_t created_ms, launched_ms, ended_ms;
     int64_t boot_deadline_ms; /* must have taken a job or be online by then */
     int64_t expires_ms;       /* lifetime: the muster-expires tag, in ms */
+    int64_t doubt_ms;         /* the launch request sent then may have made a machine; 0 = none is unaccounted for */
     int64_t surplus_ms;       /* since when nobody waits for it; 0 = somebody does */
     int candidate;            /* index in the plan of the try under way or won */
     int round;                /* how often the whole chain was tried before */

@@ -27,6 +27,12 @@ static void fill_machine(struct machine *m, const struct balance *b, const struc
     m->plan_json = mem_strdup(j->plan_json);
 }
 
+/* The first replacement is made at once; what fails again and again waits longer each time. */
+static int64_t replacement_wait_ms(int64_t failed)
+{
+    return failed < 2 ? 0 : workers_backoff_ms((int)failed - 1, 30 * 1000, 10 * 60 * 1000);
+}
+
 /* A new machine for the job that waits longest. *made = false: nobody waits who could have one. */
 static int want_one(struct store_tx *t, const struct balance *b, bool *made, struct err *e)
 {
@@ -52,7 +58,8 @@ static int want_one(struct store_tx *t, const struct balance *b, bool *made, str
                    : 0;
     }
     fill_machine(&m, b, &j);
-    if (store_machine_insert(t, &m, e) || store_task_put(t, TASK_MACHINE, m.name, TASK_LAUNCH, b->now_ms, e) ||
+    if (store_machine_insert(t, &m, e) ||
+        store_task_put(t, TASK_MACHINE, m.name, TASK_LAUNCH, b->now_ms + replacement_wait_ms(failed), e) ||
         store_event_add(t, b->now_ms, j.id, m.name, "machine.wanted", NULL, e))
         return -1;
     return 0;
@@ -77,7 +84,7 @@ static int unmark_one(void *arg, const struct machine *m, struct err *e)
     return 0;
 }
 
-/* Nobody waits for it. One that never went out to a cloud vanishes at once; others get their grace, in which another
+/* Nobody waits for it. One that never went out to a cloud ends at once; others get their grace, in which another
  * job may take them. */
 static int mark_one(void *arg, const struct machine *m, struct err *e)
 {
@@ -87,9 +94,9 @@ static int mark_one(void *arg, const struct machine *m, struct err *e)
     bool changed;
 
     if (m->state == M_WANTED && m->launched_ms == 0 && m->runner_id == 0) {
-        copy.state = M_GONE;
-        copy.ended_ms = b->now_ms;
+        copy.state = M_ENDING;
         return store_machine_update(k->t, &copy, m->state, &changed, e) ||
+                       store_task_put(k->t, TASK_MACHINE, m->name, TASK_TEARDOWN, b->now_ms, e) ||
                        store_event_add(k->t, b->now_ms, m->job_id, m->name, "machine.dropped",
                                        "no job waits for it any more", e)
                    ? -1

@@ -21,6 +21,16 @@ struct check {
     bool ended;
 };
 
+static int apply(struct check *c, struct machine_change *mc, struct err *e)
+{
+    if (machine_change(c->g, mc, e))
+        return -1;
+    c->ended = mc->applied && mc->after == M_ENDING;
+    if (mc->applied)
+        c->m->state = mc->after;
+    return 0;
+}
+
 static int change(struct check *c, enum fsm_event event, const char *reason, struct err *e)
 {
     struct plan plan = {0};
@@ -31,12 +41,16 @@ static int change(struct check *c, enum fsm_event event, const char *reason, str
     if ((event == FSM_LOST || event == FSM_EXPIRED) && plan_parse(c->m->plan_json, &plan, &ignored) == 0 && plan.n > 0)
         mc.first_candidate = (int)((size_t)(c->m->candidate + 1) % plan.n);
     plan_clear(&plan);
-    if (machine_change(c->g, &mc, e))
-        return -1;
-    c->ended = mc.applied && mc.after == M_ENDING;
-    if (mc.applied)
-        c->m->state = mc.after;
-    return 0;
+    return apply(c, &mc, e);
+}
+
+/* Its runner took a job before the cloud's answer told which machine it is. */
+static int note_instance(struct check *c, struct instance *got, struct err *e)
+{
+    struct machine_change mc = {
+        .name = c->m->name, .event = FSM_LAUNCHED, .edit = machine_note_instance, .edit_arg = got};
+
+    return c->m->instance_id[0] == '\0' && got->id[0] != '\0' ? apply(c, &mc, e) : 0;
 }
 
 /* Is it still there? A cloud that cannot be asked proves nothing. */
@@ -55,7 +69,9 @@ static int check_cloud(struct check *c, struct err *e)
         return 0;
     }
     if (got.state != INSTANCE_GONE && got.state != INSTANCE_ENDING)
-        return 0;
+        return note_instance(c, &got, e);
+    if (c->m->instance_id[0] == '\0' && c->now_ms < c->m->doubt_ms + SETTLE_MS)
+        return 0; /* not found by its name yet */
     (void)snprintf(reason, sizeof(reason), "the cloud says it is gone%s%.200s", got.detail[0] != '\0' ? ": " : "",
                    got.detail);
     text_tidy(reason);
@@ -78,6 +94,9 @@ static int check_registration(struct check *c, struct err *e)
         return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
     if (r.online)
         return change(c, FSM_REGISTERED, "its runner is online and waits for a job", e);
+    /* the runner goes first: should it come on line this moment, no job is given to a machine about to end */
+    if (github_runner_remove(c->g->c.github, &repo, r.id, &cause))
+        return cause.kind == ERR_CONFLICT ? change(c, FSM_TAKEN, "GitHub says its runner is busy", e) : 0;
     return change(c, FSM_EXPIRED, "its runner did not register before the boot deadline", e);
 }
 
@@ -85,10 +104,9 @@ static int check_registration(struct check *c, struct err *e)
  */
 static int retire(struct check *c, struct err *e)
 {
-    struct github_repo repo = machine_repo(c->m);
     struct err cause;
 
-    if (c->m->runner_id != 0 && github_runner_remove(c->g->c.github, &repo, c->m->runner_id, &cause)) {
+    if (machine_remove_runner(c->g, c->m, &cause)) {
         if (cause.kind == ERR_CONFLICT)
             return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
         log_warn(EV("machine.unretired"), FS("machine", c->m->name), FE(&cause));
@@ -112,6 +130,22 @@ static int64_t next_look_ms(const struct check *c)
     return due;
 }
 
+static void plan_next(const struct check *c, struct task_next *next)
+{
+    next->due_ms = c->ended ? c->now_ms : next_look_ms(c);
+    next->priority = c->ended ? TASK_TEARDOWN : TASK_CHECK;
+}
+
+int check_retire(struct engine *g, struct machine *m, struct task_next *next, struct err *e)
+{
+    struct check c = {g, m, clock_now_ms(), false};
+
+    if (retire(&c, e))
+        return -1;
+    plan_next(&c, next);
+    return 0;
+}
+
 int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)
 {
     struct check c = {g, m, clock_now_ms(), false};
@@ -128,7 +162,6 @@ int check_machine(struct engine *g, struct machine *m, const struct task *task, 
         rc = check_registration(&c, e);
     if (rc != 0)
         return -1;
-    next->due_ms = c.ended ? c.now_ms : next_look_ms(&c);
-    next->priority = c.ended ? TASK_TEARDOWN : TASK_CHECK;
+    plan_next(&c, next);
     return 0;
 }

@@ -6,8 +6,7 @@
 
 #include <stdio.h>
 
-#define GONE_FIRST_MS 5000        /* from a destroy that was accepted to the first look */
-#define SETTLE_MS (2 * 60 * 1000) /* how long a launch whose answer was lost may stay invisible */
+#define GONE_FIRST_MS 5000 /* from a destroy that was accepted to the first look */
 
 static const struct metric_desc destroys = {METRIC_COUNTER, "muster_destroys_total",
                                             "Destroy calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -74,11 +73,7 @@ static int destroy(struct engine *g, struct machine *m, const struct engine_clou
 /* GitHub takes an ephemeral runner out by itself once it ran its job; any other one is ours to remove. */
 static int remove_runner(struct engine *g, const struct machine *m, struct err *e)
 {
-    struct github_repo repo = machine_repo(m);
-
-    if (m->runner_id == 0 || m->taken_job_id != 0)
-        return 0;
-    return github_runner_remove(g->c.github, &repo, m->runner_id, e);
+    return m->taken_job_id != 0 ? 0 : machine_remove_runner(g, m, e);
 }
 
 static int close_record(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
@@ -92,7 +87,7 @@ static int close_record(struct engine *g, struct machine *m, const struct task *
      */
     if (remove_runner(g, m, &cause)) {
         log_warn(EV("runner.left"), FS("machine", m->name), FE(&cause));
-        if (err_is_passing(&cause) && task->attempts < 20) {
+        if (task->attempts < (err_is_passing(&cause) || cause.kind == ERR_CONFLICT ? 20 : 5)) {
             again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
                                                 : workers_backoff_ms(task->attempts, 1000, 60 * 1000));
             return 0;
@@ -125,7 +120,7 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     case INSTANCE_GONE:
         break;
     }
-    if (m->instance_id[0] == '\0' && clock_now_ms() < m->launched_ms + SETTLE_MS) {
+    if (m->instance_id[0] == '\0' && clock_now_ms() < m->doubt_ms + SETTLE_MS) {
         again(next, 15 * 1000);
         return 0;
     }
@@ -136,7 +131,8 @@ int end_machine(struct engine *g, struct machine *m, const struct task *task, st
 {
     const struct engine_cloud *cloud = machine_cloud(g, m->cloud);
 
-    if (m->launched_ms == 0)
+    /* a job ran on it, so it was there, whatever the record of its launch says */
+    if (m->launched_ms == 0 && m->taken_job_id == 0)
         return close_record(g, m, task, next, e);
     if (cloud == NULL) {
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud),

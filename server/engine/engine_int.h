@@ -27,6 +27,12 @@ struct task_next {
 /* From an accepted launch to the first look at the machine. */
 #define CHECK_FIRST_MS (30 * 1000)
 
+/* How long a machine may stay unfound after the request that made it: what was not seen by then is not there. */
+#define SETTLE_MS (2 * 60 * 1000)
+
+/* How long a worker may be at a task before another takes it over; renewed before each launch call. */
+#define LEASE_MS (15 * 60 * 1000)
+
 /* Machines that were launched for one job and never took one, after which it is given up. */
 #define ENGINE_MAX_FAILURES 6
 
@@ -51,6 +57,10 @@ int machine_run(struct engine *g, const struct task *task, struct task_next *nex
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 void machine_ref(const struct machine *m, struct instance *ref);
 struct github_repo machine_repo(const struct machine *m);
+/* Its runner at GitHub, if it has one or may have. ERR_CONFLICT: it is running a job. */
+int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e) MUST_USE;
+/* As `edit`: what the cloud calls it; arg is the struct instance. */
+void machine_note_instance(struct machine *m, void *instance);
 
 /* One change of a machine's state: reads it anew, asks fsm_next, lets `edit` fill in fields, writes it, adds a timeline
  * event and, when it stopped being supply, strikes the balance again. */
@@ -74,6 +84,8 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
                    struct err *e) MUST_USE;
 int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                   struct err *e) MUST_USE;
+/* Nobody needs it: its runner first, which GitHub refuses while it has a job; then its end. */
+int check_retire(struct engine *g, struct machine *m, struct task_next *next, struct err *e) MUST_USE;
 int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                 struct err *e) MUST_USE;
 

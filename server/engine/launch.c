@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAME_TRY_MAX 6 /* passing faults of one candidate before we look whether it is there, and go on to the next */
+#define SAME_TRY_MAX 6 /* unclear outcomes of one candidate before it is left for the next */
+#define RUNNER_UNKNOWN (-1)
 
 static const struct metric_desc launches = {METRIC_COUNTER, "muster_launches_total",
                                             "Launch calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -28,7 +29,8 @@ struct attempt {
     struct task_next *next;
     struct plan plan;
     struct secret *jit;
-    bool first_try;   /* this candidate's request has not gone out before */
+    int tries;        /* of this candidate, counting this one; 0 = it came up in this very run */
+    int64_t doubt_ms; /* of the record, before the try under way */
     bool may_pass;    /* some refusal of this round may pass: capacity, quota, credentials */
     struct buf notes; /* why each candidate was refused, for a person */
 };
@@ -42,26 +44,22 @@ static void attempt_clear(struct attempt *a)
 
 /* --- the runner configuration -------------------------------------------------------------------------------- */
 
-/* The name is ours alone, so a runner of that name is what an earlier try left before it could note it down. */
-static int remove_leftover(struct engine *g, const struct github_repo *repo, const char *name, struct err *e)
-{
-    struct github_runner r;
-
-    if (github_runner_find(g->c.github, repo, name, &r, e))
-        return e->kind == ERR_GONE ? 0 : -1;
-    return github_runner_remove(g->c.github, repo, r.id, e);
-}
-
-static int new_jit(struct attempt *a, struct err *e)
+static int ask_jit(struct attempt *a, struct err *e)
 {
     struct github_repo repo = machine_repo(a->m);
-    struct github *github = a->g->c.github;
 
-    if (github_jitconfig(github, &repo, a->m->name, a->m->labels_json, &a->m->runner_id, &a->jit, e) == 0)
+    return github_jitconfig(a->g->c.github, &repo, a->m->name, a->m->labels_json, &a->m->runner_id, &a->jit, e);
+}
+
+/* The name is ours alone, so a runner of that name is what an earlier try left before it could note it down. */
+static int new_jit(struct attempt *a, struct err *e)
+{
+    if (ask_jit(a, e) == 0)
         return 0;
-    if (e->kind != ERR_CONFLICT || remove_leftover(a->g, &repo, a->m->name, e))
+    a->m->runner_id = RUNNER_UNKNOWN;
+    if (e->kind != ERR_CONFLICT || machine_remove_runner(a->g, a->m, e))
         return -1;
-    return github_jitconfig(github, &repo, a->m->name, a->m->labels_json, &a->m->runner_id, &a->jit, e);
+    return ask_jit(a, e);
 }
 
 static int seal_jit(struct attempt *a, struct err *e)
@@ -90,14 +88,39 @@ static int get_jit(struct attempt *a, struct err *e)
     return seal_jit(a, e);
 }
 
+/* A word about the job, unless it was decided otherwise, taken or ended meanwhile. */
+static int job_note(struct store_tx *t, int64_t id, enum job_want want, const char *reason, struct err *e)
+{
+    AUTO_JOB struct job j = {0};
+    bool found;
+
+    if (store_job_get(t, id, &j, &found, e))
+        return -1;
+    if (!found || j.state != JOB_QUEUED || j.want != WANT_MACHINE)
+        return 0;
+    if (want == WANT_MACHINE && strcmp(reason, j.reason != NULL ? j.reason : "") == 0)
+        return 0;
+    return store_job_decide(t, id, want, NULL, reason, e);
+}
+
 /* --- the store before the act --------------------------------------------------------------------------------- */
 
 /* Write the machine as it is about to act. go = false: it is no longer to be launched, being in state `now`. */
 struct intent {
     struct machine *m;
+    const struct task *task;
     bool go;
     enum machine_state now;
 };
+
+/* Ended while its runner configuration was on its way: who ends it must know of the runner. */
+static int leave_runner(struct store_tx *t, const struct machine *m, struct machine *now, struct err *e)
+{
+    bool changed;
+
+    now->runner_id = m->runner_id;
+    return store_machine_update(t, now, M_ENDING, &changed, e);
+}
 
 static int intent_tx(struct store_tx *t, void *arg, struct err *e)
 {
@@ -109,34 +132,26 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
 
     i->go = false;
     i->now = M_GONE;
+    if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e))
+        return -1;
     if (store_machine_get(t, i->m->name, &now, &found, e))
         return -1;
     if (found)
         i->now = now.state;
     if (!fsm_next(i->now, FSM_START, &next))
-        return 0;
+        return i->now == M_ENDING ? leave_runner(t, i->m, &now, e) : 0;
     copy.state = next;
     copy.surplus_ms = now.surplus_ms;
     return store_machine_update(t, &copy, now.state, &i->go, e);
 }
 
-/* Ended, or already at work, while the runner configuration was on its way: no launch, and no runner left at GitHub. */
-static void call_off(struct attempt *a, enum machine_state now)
-{
-    struct github_repo repo = machine_repo(a->m);
-    struct err e;
-
-    if (now >= M_ENDING && a->m->runner_id != 0 && github_runner_remove(a->g->c.github, &repo, a->m->runner_id, &e))
-        log_warn(EV("runner.left"), FS("machine", a->m->name), FE(&e));
-    a->next->due_ms = clock_now_ms() + CHECK_FIRST_MS;
-    a->next->priority = TASK_CHECK;
-}
-
 static int store_intent(struct attempt *a, bool *go, struct err *e)
 {
-    struct intent i = {a->m, false, M_GONE};
+    struct intent i = {a->m, a->task, false, M_GONE};
     int64_t now = clock_now_ms();
 
+    a->doubt_ms = a->m->doubt_ms;
+    a->m->doubt_ms = now;
     if (a->m->launched_ms == 0) {
         a->m->launched_ms = now;
         a->m->expires_ms = now + a->g->c.lifetime_ms;
@@ -145,10 +160,13 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
     if (workers_write(a->g, intent_tx, &i, e))
         return -1;
     *go = i.go;
-    if (i.go)
+    if (i.go) {
         a->m->state = M_LAUNCHING;
-    else
-        call_off(a, i.now);
+        return 0;
+    }
+    /* ended, or already at work, while the runner configuration was on its way: no launch */
+    a->next->due_ms = i.now == M_ENDING ? now : now + CHECK_FIRST_MS;
+    a->next->priority = i.now == M_ENDING ? TASK_TEARDOWN : TASK_CHECK;
     return 0;
 }
 
@@ -183,8 +201,12 @@ static int call_cloud(const struct attempt *a, const struct machine_spec *s, str
                          {TAG_JOB, job},
                          {TAG_REPOSITORY, m->repo},
                          {TAG_EXPIRES, expires}};
-    struct launch_request r = {
-        .spec = s, .name = m->name, .token = token, .first_try = a->first_try, .tags = tags, .n_tags = ARRAY_LEN(tags)};
+    struct launch_request r = {.spec = s,
+                               .name = m->name,
+                               .token = token,
+                               .first_try = a->doubt_ms == 0,
+                               .tags = tags,
+                               .n_tags = ARRAY_LEN(tags)};
 
     if (cloud == NULL)
         return err_set(e, ERR_AUTH, "cloud %s is not set up here (settings: clouds.%s)", s->cloud, s->cloud);
@@ -197,29 +219,71 @@ static int call_cloud(const struct attempt *a, const struct machine_spec *s, str
     return cloud->ops->launch(cloud->provider, &r, got, e);
 }
 
-static void record_instance(struct machine *m, void *arg)
-{
-    const struct instance *got = arg;
+/* The machine is up: its first look, its deadline, and nothing to explain about its job any more. */
+struct acceptance {
+    struct engine *g;
+    struct machine_change change;
+    struct instance *got;
+    int64_t now_ms;
+    bool stray; /* the record knows another machine, or none: this one belongs to nobody */
+};
 
-    (void)snprintf(m->instance_id, sizeof(m->instance_id), "%s", got->id);
-    (void)snprintf(m->region, sizeof(m->region), "%s", got->region);
-    free(m->sealed_jit);
-    m->sealed_jit = NULL;
+static void note_launched(struct machine *m, void *arg)
+{
+    const struct acceptance *c = arg;
+
+    machine_note_instance(m, c->got);
+    m->boot_deadline_ms = c->now_ms + c->g->c.boot_deadline_ms;
+}
+
+static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct acceptance *c = arg;
+    AUTO_MACHINE struct machine m = {0};
+    bool found;
+
+    c->stray = false;
+    if (machine_change_tx(t, &c->change, e) || store_machine_get(t, c->change.name, &m, &found, e))
+        return -1;
+    if (!found || m.state == M_GONE || strcmp(m.instance_id, c->got->id) != 0)
+        c->stray = true;
+    return found ? job_note(t, m.job_id, WANT_MACHINE, "", e) : 0;
+}
+
+/* Whoever holds the record now does not know this machine: it ends here. */
+static void end_stray(struct attempt *a, struct instance *got)
+{
+    const struct engine_cloud *cloud = machine_cloud(a->g, a->m->cloud);
+    struct err e;
+
+    log_error(EV("machine.unexpected"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id));
+    if (cloud != NULL && cloud->ops->destroy(cloud->provider, got, &e))
+        log_error(EV("destroy.failed"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id),
+                  FE(&e));
 }
 
 static int accepted(struct attempt *a, struct instance *got, struct err *e)
 {
-    struct machine_change c = {.name = a->m->name, .event = FSM_LAUNCHED, .edit = record_instance, .edit_arg = got};
-    int64_t now = clock_now_ms();
+    struct acceptance c = {.g = a->g, .got = got, .now_ms = clock_now_ms()};
+    bool ending;
 
+    c.change = (struct machine_change){.name = a->m->name,
+                                       .event = FSM_LAUNCHED,
+                                       .edit = note_launched,
+                                       .edit_arg = &c,
+                                       .now_ms = c.now_ms,
+                                       .g = a->g};
     metric_add(&launches, "ok", 1);
-    if (machine_change(a->g, &c, e))
+    if (workers_write(a->g, accepted_tx, &c, e))
         return -1;
+    if (c.stray)
+        end_stray(a, got);
     log_info(EV("machine.launched"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("region", got->region),
-             FS("instance", got->id), FI("job", a->m->job_id), FI("took_ms", now - a->m->created_ms));
+             FS("instance", got->id), FI("job", a->m->job_id), FI("took_ms", c.now_ms - a->m->created_ms));
     /* while the call was under way its job may have ended: then it ends at once */
-    a->next->due_ms = c.applied && c.after == M_ENDING ? now : now + CHECK_FIRST_MS;
-    a->next->priority = c.applied && c.after == M_ENDING ? TASK_TEARDOWN : TASK_CHECK;
+    ending = c.change.applied && c.change.after == M_ENDING;
+    a->next->due_ms = ending ? c.now_ms : c.now_ms + CHECK_FIRST_MS;
+    a->next->priority = ending ? TASK_TEARDOWN : TASK_CHECK;
     return 0;
 }
 
@@ -270,17 +334,26 @@ static void note(struct attempt *a, const struct err *refusal)
 
 /* --- the end of a round --------------------------------------------------------------------------------------- */
 
+/* Why the job waits, and what the record must know of the try that failed. */
 struct waiting {
     const struct machine *m;
-    enum job_want want;
     const char *reason;
 };
 
 static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct waiting *w = arg;
+    AUTO_MACHINE struct machine now = {0};
+    bool found, changed;
 
-    return store_job_decide(t, w->m->job_id, w->want, NULL, w->reason, e);
+    if (job_note(t, w->m->job_id, WANT_MACHINE, w->reason, e) || store_machine_get(t, w->m->name, &now, &found, e))
+        return -1;
+    if (!found || now.state == M_GONE)
+        return 0;
+    now.runner_id = w->m->runner_id;
+    if (now.state == M_LAUNCHING)
+        now.doubt_ms = w->m->doubt_ms;
+    return store_machine_update(t, &now, now.state, &changed, e);
 }
 
 static const char *notes_text(struct attempt *a)
@@ -293,6 +366,7 @@ static void next_round(struct machine *m, void *arg)
     (void)arg;
     m->round++;
     m->candidate = 0;
+    m->doubt_ms = 0;
     m->launched_ms = 0; /* lifetime and deadlines count from the try that succeeds */
 }
 
@@ -301,7 +375,7 @@ static int back_off(struct attempt *a, struct err *e)
 {
     struct machine_change c = {
         .name = a->m->name, .event = FSM_BACKOFF, .reason = notes_text(a), .edit = next_round, .edit_arg = NULL};
-    struct waiting w = {a->m, WANT_MACHINE, notes_text(a)};
+    struct waiting w = {a->m, notes_text(a)};
 
     if (machine_change(a->g, &c, e) || workers_write(a->g, waiting_tx, &w, e))
         return -1;
@@ -310,79 +384,143 @@ static int back_off(struct attempt *a, struct err *e)
     return 0;
 }
 
+struct refusal {
+    struct attempt *a;
+    struct machine_change change;
+};
+
+static int give_up_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct refusal *r = arg;
+
+    return job_note(t, r->a->m->job_id, WANT_REFUSED, r->change.reason, e) || machine_change_tx(t, &r->change, e) ? -1
+                                                                                                                  : 0;
+}
+
 /* No candidate can ever work: say so, and want no machine for this job any more. */
 static int give_up(struct attempt *a, struct err *e)
 {
-    struct machine_change c = {.name = a->m->name, .event = FSM_DROP, .reason = notes_text(a)};
-    struct waiting w = {a->m, WANT_REFUSED, notes_text(a)};
+    int64_t now = clock_now_ms();
+    struct refusal r = {a, {.name = a->m->name, .event = FSM_DROP, .reason = notes_text(a), .now_ms = now, .g = a->g}};
 
     log_error(EV("job.refused"), FI("job", a->m->job_id), FS("repo", a->m->repo), FS("reason", notes_text(a)));
-    return workers_write(a->g, waiting_tx, &w, e) || machine_change(a->g, &c, e) ? -1 : 0;
+    a->next->due_ms = now;
+    a->next->priority = TASK_TEARDOWN;
+    return workers_write(a->g, give_up_tx, &r, e);
 }
 
-/* A passing fault: the same try again, after a while. */
-static void same_again(struct attempt *a, const struct err *cause)
+/* The same try again, after a while; meanwhile the job says why it waits. */
+static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
-    int64_t wait_ms = workers_backoff_ms(a->task->attempts, 1000, 60 * 1000);
+    struct waiting w = {a->m, a->notes.p != NULL ? a->notes.p : cause->msg};
+    int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 
     if (cause->retry_after_s > 0)
         wait_ms = (int64_t)cause->retry_after_s * 1000;
-    a->next->due_ms = clock_now_ms() + wait_ms;
+    a->next->due_ms = clock_now_ms() + (wait_ms > at_least_ms ? wait_ms : at_least_ms);
     a->next->priority = TASK_LAUNCH;
-    a->next->retry = true;
+    a->next->retry = a->tries > 0;
+    return workers_write(a->g, waiting_tx, &w, e);
 }
 
-/* The answers were lost or made no sense, or the name is taken: is the machine there all the same? */
-static int adopt(struct attempt *a, bool *adopted, struct err *e)
+/* A request of this candidate went out whose outcome nobody told: is the machine there all the same? */
+static int look(struct attempt *a, struct instance *got, struct err *e)
 {
     const struct machine_spec *s = &a->plan.specs[a->m->candidate];
     const struct engine_cloud *cloud = machine_cloud(a->g, s->cloud);
-    struct instance ref, got;
+    struct instance ref;
 
-    *adopted = false;
     if (cloud == NULL)
-        return 0;
+        return err_set(e, ERR_AUTH, "cloud %s is not set up here any more (settings: clouds.%s)", s->cloud, s->cloud);
     machine_ref(a->m, &ref);
     (void)snprintf(ref.region, sizeof(ref.region), "%s", s->region != NULL ? s->region : "");
-    if (cloud->ops->describe(cloud->provider, &ref, &got, e))
-        return -1;
-    if (got.state != INSTANCE_PENDING && got.state != INSTANCE_RUNNING)
+    return cloud->ops->describe(cloud->provider, &ref, got, e);
+}
+
+/* No candidate is left behind while a machine of it may come to light: adopt it, or wait until it cannot any more.
+ * *clear: there is none; else the task goes on as next says. */
+static int resolve(struct attempt *a, bool *clear, struct err *e)
+{
+    struct instance got;
+    struct err cause;
+    int64_t settled_ms = a->m->doubt_ms + SETTLE_MS;
+
+    *clear = a->m->doubt_ms == 0;
+    if (*clear)
         return 0;
-    *adopted = true;
-    return accepted(a, &got, e);
+    if (look(a, &got, &cause)) {
+        buf_addf(&a->notes, "%swhether it was launched all the same cannot be told: %s", a->notes.len > 0 ? "; " : "",
+                 cause.msg);
+        return same_again(a, &cause, 10 * 1000, e);
+    }
+    if (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING)
+        return accepted(a, &got, e);
+    *clear = clock_now_ms() >= settled_ms;
+    if (*clear)
+        return 0;
+    cause = (struct err){.kind = ERR_RETRY};
+    return same_again(a, &cause, settled_ms - clock_now_ms(), e);
+}
+
+/* On with the next candidate that may do better. *done = false: a->m->candidate is it. */
+static int next_or_end(struct attempt *a, const struct err *refusal, bool *done, struct err *e)
+{
+    bool clear;
+
+    *done = true;
+    if (resolve(a, &clear, e))
+        return -1;
+    if (!clear)
+        return 0;
+    a->may_pass = a->may_pass || refusal->kind != ERR_INVALID;
+    a->m->candidate = next_candidate(a, refusal);
+    a->m->doubt_ms = 0;
+    a->tries = 0;
+    *done = a->m->candidate >= (int)a->plan.n;
+    if (!*done)
+        return 0;
+    return a->may_pass ? back_off(a, e) : give_up(a, e);
 }
 
 /* What follows from a refusal. *done = false: go on with a->m->candidate. */
 static int refused(struct attempt *a, const struct err *refusal, bool *done, struct err *e)
 {
-    bool passing = err_is_passing(refusal) || refusal->kind == ERR_CONFLICT || refusal->kind == ERR_GONE;
+    bool unclear = refusal->kind == ERR_RETRY || refusal->kind == ERR_CONFLICT || refusal->kind == ERR_GONE;
 
     *done = true;
     note(a, refusal);
-    if (passing && (refusal->kind == ERR_CONFLICT || a->task->attempts >= SAME_TRY_MAX)) {
-        bool adopted;
+    if (!unclear)
+        a->m->doubt_ms = a->doubt_ms; /* this request made nothing; an earlier one may have */
+    if (refusal->kind == ERR_CONFLICT) {
+        struct instance got;
+        struct err ignored;
 
-        if (adopt(a, &adopted, e) || adopted)
-            return adopted ? 0 : -1;
+        if (look(a, &got, &ignored) == 0 && (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING))
+            return accepted(a, &got, e);
     }
-    if (refusal->kind == ERR_THROTTLED || (passing && a->task->attempts < SAME_TRY_MAX)) {
-        same_again(a, refusal);
+    if (refusal->kind == ERR_THROTTLED || (unclear && a->tries < SAME_TRY_MAX))
+        return same_again(a, refusal, 0, e);
+    return next_or_end(a, refusal, done, e);
+}
+
+/* So many tries whose outcome nobody told, and time enough since the last: no further one before that is clear. */
+static int leave_doubtful(struct attempt *a, bool *done, struct err *e)
+{
+    static const struct err unclear = {.kind = ERR_RETRY};
+
+    *done = false;
+    if (a->m->doubt_ms == 0 || a->tries <= SAME_TRY_MAX)
         return 0;
-    }
-    a->may_pass = a->may_pass || refusal->kind != ERR_INVALID;
-    a->m->candidate = next_candidate(a, refusal);
-    a->first_try = true;
-    if (a->m->candidate < (int)a->plan.n) {
-        *done = false;
-        return 0;
-    }
-    return a->may_pass ? back_off(a, e) : give_up(a, e);
+    buf_addf(&a->notes, "candidate %d never answered", a->m->candidate + 1);
+    return next_or_end(a, &unclear, done, e);
 }
 
 static int try_candidates(struct attempt *a, struct err *e)
 {
-    bool done = false;
+    bool done;
 
+    if (leave_doubtful(a, &done, e))
+        return -1;
     while (!done) {
         const struct machine_spec *s = &a->plan.specs[a->m->candidate];
         struct instance got;
@@ -406,27 +544,27 @@ static int try_candidates(struct attempt *a, struct err *e)
 /* No runner configuration: GitHub's refusal decides whether that may change. */
 static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
 {
-    struct waiting w = {a->m, WANT_MACHINE, cause->msg};
+    /* a conflict is a leftover of ours that a lost answer made: the next try removes it */
+    bool soon = err_is_passing(cause) || cause->kind == ERR_CONFLICT;
 
     log_warn(EV("runner.refused"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
-    same_again(a, cause);
-    /* a conflict is a leftover of ours that a lost answer made: the next try removes it */
-    if (!err_is_passing(cause) && cause->kind != ERR_CONFLICT)
-        a->next->due_ms = clock_now_ms() + workers_backoff_ms(a->task->attempts, 30 * 1000, 10 * 60 * 1000);
-    return workers_write(a->g, waiting_tx, &w, e);
+    return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, 30 * 1000, 10 * 60 * 1000), e);
 }
 
 int launch_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)
 {
     AUTO(attempt_clear)
-    struct attempt a = {
-        .g = g, .m = m, .task = task, .next = next, .first_try = m->state == M_WANTED, .notes = BUF_INIT(4000)};
+    struct attempt a = {.g = g, .m = m, .task = task, .next = next, .tries = task->attempts, .notes = BUF_INIT(4000)};
     struct err cause;
 
+    /* nobody needs it: at once when nothing went out, else after the grace that every machine has */
+    if (m->surplus_ms != 0 && (m->state == M_WANTED || clock_now_ms() >= m->surplus_ms + g->c.idle_grace_ms))
+        return check_retire(g, m, next, e);
     if (plan_parse(m->plan_json, &a.plan, e))
         return -1;
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)
         m->candidate = 0;
+    a.may_pass = m->candidate > 0; /* those before it were refused in an earlier run, or failed later */
     if (get_jit(&a, &cause))
         return no_jit(&a, &cause, e);
     return try_candidates(&a, e);

@@ -29,6 +29,29 @@ struct github_repo machine_repo(const struct machine *m)
     return (struct github_repo){m->installation_id, m->repo_id, m->repo};
 }
 
+int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e)
+{
+    struct github_repo repo = machine_repo(m);
+    struct github_runner r = {.id = m->runner_id};
+
+    if (m->runner_id == 0)
+        return 0;
+    if (m->runner_id < 0 && github_runner_find(g->c.github, &repo, m->name, &r, e))
+        return e->kind == ERR_GONE ? 0 : -1;
+    return github_runner_remove(g->c.github, &repo, r.id, e);
+}
+
+void machine_note_instance(struct machine *m, void *instance)
+{
+    const struct instance *i = instance;
+
+    (void)snprintf(m->instance_id, sizeof(m->instance_id), "%s", i->id);
+    (void)snprintf(m->region, sizeof(m->region), "%s", i->region);
+    m->doubt_ms = 0;
+    free(m->sealed_jit);
+    m->sealed_jit = NULL;
+}
+
 /* Does a machine in this state count as supply for waiting jobs? */
 static bool is_supply(enum machine_state s)
 {

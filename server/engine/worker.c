@@ -14,7 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#define LEASE_MS (15 * 60 * 1000)
 #define QUEUE_MAX 256
 #define STACK_BYTES ((size_t)512 * 1024)
 #define IDLE_WAIT_MS 60000

@@ -55,6 +55,7 @@ static const char *const V1[] = {
     " ended_ms INTEGER NOT NULL,"
     " boot_deadline_ms INTEGER NOT NULL,"
     " expires_ms INTEGER NOT NULL,"
+    " doubt_ms INTEGER NOT NULL,"
     " surplus_ms INTEGER NOT NULL,"
     " candidate INTEGER NOT NULL,"
     " round INTEGER NOT NULL,"

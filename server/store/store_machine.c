@@ -9,7 +9,7 @@
 #define MACHINE_COLUMNS                                                                                                \
     "name, state, job_id, taken_job_id, installation_id, repo_id, runner_id, created_ms, launched_ms, ended_ms, "      \
     "boot_deadline_ms, expires_ms, surplus_ms, candidate, round, cloud, region, instance_id, repo, labels_json, "      \
-    "label_key, plan_json, sealed_jit, reason"
+    "label_key, plan_json, sealed_jit, reason, doubt_ms"
 
 static void fill(struct machine *m, const struct db_val *c)
 {
@@ -34,6 +34,7 @@ static void fill(struct machine *m, const struct db_val *c)
         .plan_json = col_dup(&c[21]),
         .sealed_jit = col_dup(&c[22]),
         .reason = col_dup(&c[23]),
+        .doubt_ms = c[24].i,
     };
     col_copy(&c[0], m->name, sizeof(m->name));
     col_copy(&c[15], m->cloud, sizeof(m->cloud));
@@ -82,13 +83,13 @@ int store_machine_insert(struct store_tx *t, const struct machine *m, struct err
 {
     return tx_write(t,
                     "INSERT INTO machine (" MACHINE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-                    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+                    " $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
                     VALS(DB_S(m->name), DB_I(m->state), DB_I(m->job_id), DB_I(m->taken_job_id),
                          DB_I(m->installation_id), DB_I(m->repo_id), DB_I(m->runner_id), DB_I(m->created_ms),
                          DB_I(m->launched_ms), DB_I(m->ended_ms), DB_I(m->boot_deadline_ms), DB_I(m->expires_ms),
                          DB_I(m->surplus_ms), DB_I(m->candidate), DB_I(m->round), DB_S(m->cloud), DB_S(m->region),
                          DB_S(m->instance_id), DB_S(m->repo), DB_S(m->labels_json), DB_S(m->label_key),
-                         DB_S(m->plan_json), DB_S(m->sealed_jit), DB_S(m->reason)),
+                         DB_S(m->plan_json), DB_S(m->sealed_jit), DB_S(m->reason), DB_I(m->doubt_ms)),
                     NULL, NULL, NULL, e);
 }
 
@@ -114,11 +115,12 @@ int store_machine_update(struct store_tx *t, const struct machine *m, enum machi
                  "UPDATE machine SET state = $3, taken_job_id = $4, installation_id = $5, runner_id = $6,"
                  " launched_ms = $7, ended_ms = $8, boot_deadline_ms = $9, expires_ms = $10, surplus_ms = $11,"
                  " candidate = $12, round = $13, cloud = $14, region = $15, instance_id = $16, plan_json = $17,"
-                 " sealed_jit = $18, reason = $19 WHERE name = $1 AND state = $2",
+                 " sealed_jit = $18, reason = $19, doubt_ms = $20 WHERE name = $1 AND state = $2",
                  VALS(DB_S(m->name), DB_I(expected), DB_I(m->state), DB_I(m->taken_job_id), DB_I(m->installation_id),
                       DB_I(m->runner_id), DB_I(m->launched_ms), DB_I(m->ended_ms), DB_I(m->boot_deadline_ms),
                       DB_I(m->expires_ms), DB_I(m->surplus_ms), DB_I(m->candidate), DB_I(m->round), DB_S(m->cloud),
-                      DB_S(m->region), DB_S(m->instance_id), DB_S(m->plan_json), DB_S(m->sealed_jit), DB_S(m->reason)),
+                      DB_S(m->region), DB_S(m->instance_id), DB_S(m->plan_json), DB_S(m->sealed_jit), DB_S(m->reason),
+                      DB_I(m->doubt_ms)),
                  NULL, NULL, &n, e))
         return -1;
     *changed = n > 0;

@@ -91,6 +91,7 @@ static void test_store_machine__a_machine_comes_back_as_it_was_stored(void **sta
                                      .boot_deadline_ms = 9,
                                      .expires_ms = 10,
                                      .surplus_ms = 11,
+                                     .doubt_ms = 12,
                                      .candidate = 12,
                                      .round = 13,
                                      .cloud = "aws",
@@ -123,6 +124,7 @@ static void test_store_machine__a_machine_comes_back_as_it_was_stored(void **sta
     assert_int_equal(g.boot_deadline_ms, 9);
     assert_int_equal(g.expires_ms, 10);
     assert_int_equal(g.surplus_ms, 11);
+    assert_int_equal(g.doubt_ms, 12);
     assert_int_equal(g.candidate, 12);
     assert_int_equal(g.round, 13);
     assert_string_equal(g.cloud, "aws");

@@ -272,6 +272,88 @@ static void test_engine__the_user_data_carries_the_runner_configuration_and_the_
     assert_non_null(strstr(bed_call(w->aws, 0).text, bed_call(w->aws, 0).name));
 }
 
+static size_t calls_of(struct memcloud *f)
+{
+    struct memcloud_call calls[MEMCLOUD_MAX];
+
+    return memcloud_calls(f, calls);
+}
+
+static void test_engine__a_cancelled_job_without_capacity_is_not_tried_for_any_more(void **state)
+{
+    struct bed *w = *state;
+    struct sim_github_stats stats;
+    size_t calls;
+    int64_t id;
+
+    memcloud_refuse(w->aws, "single", ERR_CAPACITY, 0);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    for (int i = 0; i < 2000 && calls_of(w->aws) < 2; i++)
+        bed_pass(w, 10 * 1000);
+    sim_github_job_cancel(w->gh, id);
+    bed_deliver(w, id, JOB_DONE, "cirun-one", NULL);
+    for (int i = 0; i < 2000 && bed_asked(w, SIM_GH_RUNNER_DELETE) == 0; i++)
+        bed_pass(w, 10 * 1000);
+    sim_github_stats(w->gh, &stats);
+    assert_int_equal(stats.runners, 0);
+    calls = calls_of(w->aws);
+    for (int i = 0; i < 200; i++)
+        bed_pass(w, 60 * 1000);
+    assert_int_equal(calls_of(w->aws), calls);
+}
+
+static void test_engine__a_machine_whose_launch_answer_was_lost_is_found_when_the_cloud_then_refuses(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    memcloud_lose_answers(w->aws, 1);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    memcloud_refuse(w->aws, "single", ERR_AUTH, 0);
+    for (int i = 0; i < 2000 && calls_of(w->aws) < 2; i++)
+        bed_pass(w, 1000);
+    assert_true(memcloud_wait_calls(w->aws, 2, BED_WAIT_MS));
+    bed_deliver(w, id, JOB_DONE, "cirun-one", bed_call(w->aws, 0).name);
+    for (int i = 0; i < 2000 && memcloud_live(w->aws) > 0; i++)
+        bed_pass(w, 10 * 1000);
+    assert_int_equal(memcloud_live(w->aws), 0);
+    assert_int_equal(memcloud_made(w->aws), 1);
+}
+
+static void test_engine__a_chain_taken_up_again_at_its_end_does_not_forget_what_was_merely_short(void **state)
+{
+    struct bed *w = *state;
+    AUTO_JOB struct job j = {0};
+    int64_t id;
+
+    memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 0);
+    memcloud_refuse(w->gcp, NULL, ERR_THROTTLED, 1);
+    memcloud_refuse(w->gcp, NULL, ERR_INVALID, 0);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-gpu");
+    for (int i = 0; i < 2000 && calls_of(w->aws) < 5; i++)
+        bed_pass(w, 10 * 1000);
+    assert_true(memcloud_wait_calls(w->aws, 5, BED_WAIT_MS)); /* four candidates, and the next round */
+    bed_wait_want(w, id, WANT_MACHINE, &j);
+}
+
+static void test_engine__a_launch_that_is_throttled_says_so_at_its_job(void **state)
+{
+    struct bed *w = *state;
+    AUTO_JOB struct job j = {0};
+    int64_t id;
+
+    memcloud_refuse(w->aws, NULL, ERR_THROTTLED, 0);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    assert_true(memcloud_wait_calls(w->aws, 1, BED_WAIT_MS));
+    for (int i = 0; i < 5000 && j.reason == NULL; i++) {
+        bed_pass(w, 0);
+        bed_wait_want(w, id, WANT_MACHINE, &j);
+    }
+    assert_non_null(j.reason);
+    assert_non_null(strstr(j.reason, "refused as the test asked (throttled)"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
@@ -295,6 +377,10 @@ int main(void)
         TEST(test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first),
         TEST(test_engine__destroying_is_repeated_until_the_cloud_does_it),
         TEST(test_engine__a_lifetime_that_is_over_ends_the_machine),
+        TEST(test_engine__a_cancelled_job_without_capacity_is_not_tried_for_any_more),
+        TEST(test_engine__a_machine_whose_launch_answer_was_lost_is_found_when_the_cloud_then_refuses),
+        TEST(test_engine__a_chain_taken_up_again_at_its_end_does_not_forget_what_was_merely_short),
+        TEST(test_engine__a_launch_that_is_throttled_says_so_at_its_job),
         TEST(test_engine__the_user_data_carries_the_runner_configuration_and_the_daemon_forgets_it),
     };
 
