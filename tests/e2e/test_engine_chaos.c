@@ -108,8 +108,8 @@ static void broken(struct chaos *c, const char *what, int64_t n)
 {
     static const char *const dumps[] = {
         "SELECT 'job', id, label_key, state, want, runner_name, reason FROM job",
-        "SELECT 'machine', name, label_key, state, job_id, taken_job_id, runner_id, candidate, round, cloud, "
-        "instance_id, surplus_ms, launched_ms, reason FROM machine",
+        ("SELECT 'machine', name, label_key, state, job_id, taken_job_id, runner_id, candidate, round, cloud, "
+         "instance_id, surplus_ms, launched_ms, reason FROM machine"),
         "SELECT 'task', subject, priority, due_ms, claimed, attempts FROM task",
         "SELECT 'event', at_ms, job_id, machine, kind, detail FROM event ORDER BY id"};
     struct err e;
