@@ -3,8 +3,10 @@
 #include "server/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -135,4 +137,110 @@ bool listen_is_loopback(int fd)
     if (a.ss_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&a)->sin6_addr);
     return ntohl(((struct sockaddr_in *)&a)->sin_addr.s_addr) >> 24 == 127;
+}
+
+/* --- kept over a new beginning ---------------------------------------------------------------------------------- */
+
+void listen_keep(struct listen_kept *k, int fd)
+{
+    int copy = fd >= 0 && k->n < ARRAY_LEN(k->fds) ? fcntl(fd, F_DUPFD, 3) : -1;
+
+    if (copy >= 0)
+        k->fds[k->n++] = copy;
+}
+
+void listen_kept_close(struct listen_kept *k)
+{
+    for (size_t i = 0; i < k->n; i++)
+        (void)close(k->fds[i]);
+    k->n = 0;
+}
+
+static bool listens(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof(on);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+}
+
+static bool same_address(const struct sockaddr_storage *bound, const struct addrinfo *wanted)
+{
+    if (bound->ss_family != wanted->ai_family)
+        return false;
+    if (bound->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *b = (const void *)bound, *w = (const void *)wanted->ai_addr;
+
+        return (w->sin6_port == 0 || w->sin6_port == b->sin6_port) && w->sin6_scope_id == b->sin6_scope_id &&
+               IN6_ARE_ADDR_EQUAL(&b->sin6_addr, &w->sin6_addr);
+    } else {
+        const struct sockaddr_in *b = (const void *)bound, *w = (const void *)wanted->ai_addr;
+
+        return (w->sin_port == 0 || w->sin_port == b->sin_port) && b->sin_addr.s_addr == w->sin_addr.s_addr;
+    }
+}
+
+static bool is_bound_to(int fd, const struct addrinfo *wanted)
+{
+    struct sockaddr_storage bound;
+
+    for (; wanted != NULL; wanted = wanted->ai_next) {
+        if (own_address(fd, &bound) && same_address(&bound, wanted))
+            return true;
+    }
+    return false;
+}
+
+int listen_kept_take(struct listen_kept *k, const char *address)
+{
+    const struct addrinfo hints = {
+        .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *all;
+    struct place p;
+    int fd = -1;
+
+    if (k->n == 0 || parse_place(address, &p) || getaddrinfo(p.host[0] != '\0' ? p.host : NULL, p.port, &hints, &all))
+        return -1;
+    for (size_t i = 0; i < k->n && fd < 0; i++) {
+        if (!listens(k->fds[i]) || !is_bound_to(k->fds[i], all))
+            continue;
+        fd = k->fds[i];
+        k->fds[i] = k->fds[--k->n];
+    }
+    freeaddrinfo(all);
+    return fd;
+}
+
+/* A port that is ours is tried on one that is free: on another address it may only be had when it is given up. */
+static void try_beside(const struct listen_kept *own, struct place *p)
+{
+    int64_t port;
+    struct err ignored;
+
+    if (text_i64(p->port, 1, 65535, &port, &ignored))
+        return;
+    for (size_t i = 0; i < own->n; i++) {
+        if (listen_port(own->fds[i]) == port)
+            (void)snprintf(p->port, sizeof(p->port), "0");
+    }
+}
+
+int listen_try(const struct listen_kept *own, const char *address, const char *remedy, bool *loopback, struct err *e)
+{
+    char beside[300];
+    struct place p;
+    int fd;
+
+    if (parse_place(address, &p) == 0) {
+        bool v6 = strchr(p.host, ':') != NULL;
+
+        try_beside(own, &p);
+        (void)snprintf(beside, sizeof(beside), "%s%s%s:%s", v6 ? "[" : "", p.host, v6 ? "]" : "", p.port);
+        address = beside;
+    }
+    if (listen_open(address, remedy, &fd, e))
+        return -1;
+    *loopback = listen_is_loopback(fd);
+    (void)close(fd);
+    return 0;
 }

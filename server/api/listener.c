@@ -185,7 +185,7 @@ int listener_open(struct listener *l, enum listener_kind kind, struct api_contex
     l->conns.timeout_ms[CONN_WAITING] = STORE_TIMEOUT_MS;
     l->conns.timeout_ms[CONN_ANSWERING] = conf->request_timeout_ms;
     l->conns.timeout_ms[CONN_IDLE] = conf->idle_timeout_ms;
-    if (listen_open(address, remedy, &l->fd, e))
+    if (l->fd < 0 && listen_open(address, remedy, &l->fd, e))
         return -1;
     l->port = listen_port(l->fd);
     return 0;

@@ -23,7 +23,7 @@ struct listener {
     bool has_closed; /* ... and accepts again in its first turn after a connection ended */
 };
 
-/* Bind. Nothing is accepted before listener_start. */
+/* Bind, unless fd is a listening socket already. Nothing is accepted before listener_start. */
 int listener_open(struct listener *l, enum listener_kind kind, struct api_context *x, const char *address,
                   const char *remedy, unsigned limit, struct err *e) MUST_USE;
 int listener_start(struct listener *l, struct err *e) MUST_USE;

@@ -7,6 +7,7 @@
 #include "server/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -69,6 +70,16 @@ static void fill_defaults(struct api_conf *c)
         c->max_connections = most;
 }
 
+static int check_guarded(const struct api_conf *c, bool loopback, struct err *e)
+{
+    if (c->admin_token != NULL || loopback)
+        return 0;
+    return err_set(e, ERR_INVALID,
+                   "admin_listen %s is reachable from other machines: set server.admin_token or "
+                   "MUSTER_ADMIN_TOKEN, or listen on 127.0.0.1",
+                   c->admin_listen);
+}
+
 static int open_admin(struct api_server *s, struct err *e)
 {
     const struct api_conf *c = &s->x.conf;
@@ -78,12 +89,7 @@ static int open_admin(struct api_server *s, struct err *e)
         return 0;
     if (listener_open(l, LISTENER_ADMIN, &s->x, c->admin_listen, ADMIN_REMEDY, ADMIN_CONNECTIONS, e))
         return -1;
-    if (c->admin_token == NULL && !listen_is_loopback(l->fd))
-        return err_set(e, ERR_INVALID,
-                       "admin_listen %s is reachable from other machines: set server.admin_token or "
-                       "MUSTER_ADMIN_TOKEN, or listen on 127.0.0.1",
-                       c->admin_listen);
-    return 0;
+    return check_guarded(c, listen_is_loopback(l->fd), e);
 }
 
 static void on_came_back(void *arg)
@@ -116,8 +122,24 @@ static int watch_fd(struct api_server *s, int fd, struct watch *w, void (*ready)
     return 0;
 }
 
+static void take_over(struct api_server *s, struct listen_kept *kept)
+{
+    const struct api_conf *c = &s->x.conf;
+
+    s->listeners[LISTENER_PUBLIC].fd = listen_kept_take(kept, c->listen);
+    if (c->admin_listen != NULL)
+        s->listeners[LISTENER_ADMIN].fd = listen_kept_take(kept, c->admin_listen);
+    for (int i = 0; i <= LISTENER_ADMIN; i++) {
+        if (s->listeners[i].fd >= 0)
+            (void)fcntl(s->listeners[i].fd, F_SETFD, FD_CLOEXEC);
+    }
+    listen_kept_close(kept);
+}
+
 static int open_all(struct api_server *s, struct err *e)
 {
+    if (s->x.conf.kept != NULL)
+        take_over(s, s->x.conf.kept);
     if (s->epoll_fd < 0 || s->wake_fd < 0)
         return err_sys(e, ERR_INVALID, errno, "the HTTP loop cannot be made");
     if (watch_fd(s, s->wake_fd, &s->woken, on_woken, e) ||
@@ -150,6 +172,28 @@ int api_server_open(const struct api_conf *c, struct api_server **out, struct er
     }
     *out = s;
     return 0;
+}
+
+void api_server_keep(const struct api_server *s, struct listen_kept *out)
+{
+    for (int i = 0; i <= LISTENER_ADMIN; i++)
+        listen_keep(out, s->listeners[i].fd);
+}
+
+int api_server_try(const struct api_server *s, const struct api_conf *c, struct err *e)
+{
+    struct listen_kept own = {0};
+    bool loopback;
+
+    for (int i = 0; i <= LISTENER_ADMIN; i++) {
+        if (s->listeners[i].fd >= 0)
+            own.fds[own.n++] = s->listeners[i].fd;
+    }
+    if (listen_try(&own, c->listen, PUBLIC_REMEDY, &loopback, e))
+        return -1;
+    if (c->admin_listen == NULL)
+        return 0;
+    return listen_try(&own, c->admin_listen, ADMIN_REMEDY, &loopback, e) ? -1 : check_guarded(c, loopback, e);
 }
 
 int api_server_port(const struct api_server *s)

@@ -10,6 +10,7 @@
 #ifndef MUSTER_API_SERVER_H
 #define MUSTER_API_SERVER_H
 
+#include "server/api/listen.h"
 #include "server/base/secret.h"
 #include "server/engine/engine.h"
 
@@ -27,6 +28,7 @@ struct api_conf {                     /* borrowed, outlives the server */
     void (*flush)(void *arg);
     void *deliver_arg;
     struct store *store;      /* for readiness; NULL = always ready */
+    struct listen_kept *kept; /* taken over instead of binding anew, the rest closed: emptied; NULL = none */
     size_t max_body;          /* 0 = 25 MiB, GitHub's own cap */
     size_t max_bodies;        /* all at once; 0 = 64 MiB */
     int request_timeout_ms;   /* headers and body complete by then; 0 = 10,000 */
@@ -43,5 +45,10 @@ int api_server_start(struct api_server *s, struct err *e) MUST_USE; /* the loop'
  * that lasts: the shorter grace counts, so that stop(s, 0) ends it at once. */
 void api_server_stop(struct api_server *s, int64_t grace_ms);
 void api_server_free(struct api_server *s); /* accepts NULL; stopped before */
+
+/* Could a process that now runs `s` have these addresses? Binds nothing for longer than this call. */
+int api_server_try(const struct api_server *s, const struct api_conf *c, struct err *e) MUST_USE;
+/* Before api_server_stop: its sockets go on listening, for the next image of this process. */
+void api_server_keep(const struct api_server *s, struct listen_kept *out);
 
 #endif

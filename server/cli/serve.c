@@ -2,6 +2,7 @@
 #include "server/cli/cli.h"
 
 #include "server/api/server.h"
+#include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #define DRAIN_INTAKE_MS 10000
 #define DRAIN_CALLS_MS 30000
 #define DESCRIPTORS_WANTED 16384
+#define KEPT_VARIABLE "MUSTER_KEPT_SOCKETS" /* between one image of this process and the next */
 
 struct serve_args {
     const char *config, *listen, *admin_listen;
@@ -39,6 +42,7 @@ struct daemon {
     struct store *store;
     struct engine *engine;
     struct api_server *api;
+    struct listen_kept kept; /* listening sockets of an earlier image of this process */
 };
 
 static int on_option(void *arg, const struct cli_option *o, const char *value)
@@ -129,7 +133,7 @@ static void flush(void *arg)
     engine_flush(arg);
 }
 
-static int open_api(struct daemon *d, struct err *e)
+static struct api_conf api_settings(struct daemon *d)
 {
     const struct server_conf *c = d->conf;
     struct api_conf api = {.listen = conf_str(c->server, "listen"),
@@ -138,9 +142,17 @@ static int open_api(struct daemon *d, struct err *e)
                            .deliver = deliver,
                            .flush = flush,
                            .deliver_arg = d->engine,
-                           .store = d->store};
+                           .store = d->store,
+                           .kept = &d->kept};
 
     api.n_webhook_secrets = conf_secrets(c->github, "webhook_secret", &api.webhook_secrets);
+    return api;
+}
+
+static int open_api(struct daemon *d, struct err *e)
+{
+    struct api_conf api = api_settings(d);
+
     return api_server_open(&api, &d->api, e);
 }
 
@@ -184,33 +196,21 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &lim);
 }
 
-/* SIGHUP: the new settings are checked, and if they are sound the process drains and begins anew with them. */
-static bool settings_sound(const struct serve_args *a)
+/* All that could keep the new settings from starting, tried while the old ones still run. */
+static int try_settings(const struct serve_args *a, const struct daemon *running, struct daemon *fresh, struct err *e)
 {
-    struct daemon fresh = {0};
-    struct err e;
-    bool sound = load_settings(a, &fresh, &e) == 0;
+    static const struct httpc_conf http = {.user_agent = "muster/" MUSTER_VERSION};
+    const char *url;
+    struct api_conf api;
 
-    if (!sound)
-        log_error(EV("settings.refused"), FE(&e));
-    crypto_key_free(fresh.key);
-    server_conf_free(fresh.conf);
-    return sound;
-}
-
-/* Until a signal says to end. True: begin anew with the new settings. */
-static bool run(const struct serve_args *a, const sigset_t *set)
-{
-    for (;;) {
-        int sig = sigwaitinfo(set, NULL);
-
-        if (sig == SIGHUP && settings_sound(a)) {
-            log_info(EV("settings.reloaded"));
-            return true;
-        }
-        if (sig == SIGTERM || sig == SIGINT)
-            return false;
-    }
+    if (load_settings(a, fresh, e))
+        return -1;
+    fresh->http = httpc_new(&http);
+    url = conf_str(fresh->conf->top, "store");
+    api = api_settings(fresh);
+    if (open_clouds(fresh, e) || api_server_try(running->api, &api, e))
+        return -1;
+    return strcmp(url, conf_str(running->conf->top, "store")) == 0 ? 0 : store_open(url, &fresh->store, e);
 }
 
 static void close_all(struct daemon *d)
@@ -232,6 +232,33 @@ static void close_all(struct daemon *d)
     server_conf_free(d->conf);
 }
 
+static bool settings_sound(const struct serve_args *a, const struct daemon *running)
+{
+    struct daemon fresh = {0};
+    struct err e;
+    bool sound = try_settings(a, running, &fresh, &e) == 0;
+
+    if (!sound)
+        log_error(EV("settings.refused"), FE(&e));
+    close_all(&fresh);
+    return sound;
+}
+
+/* Until a signal says to end. True: begin anew with the new settings. */
+static bool run(const struct serve_args *a, const struct daemon *d, const sigset_t *set)
+{
+    for (;;) {
+        int sig = sigwaitinfo(set, NULL);
+
+        if (sig == SIGHUP && settings_sound(a, d)) {
+            log_info(EV("settings.reloaded"));
+            return true;
+        }
+        if (sig == SIGTERM || sig == SIGINT)
+            return false;
+    }
+}
+
 static int start(struct daemon *d, int64_t began_ms, struct err *e)
 {
     if (open_parts(d, e) || open_api(d, e) || engine_start(d->engine, e) || api_server_start(d->api, e))
@@ -244,6 +271,40 @@ static int start(struct daemon *d, int64_t began_ms, struct err *e)
              FI("admin_port", api_server_admin_port(d->api)), FI("count", (int64_t)d->n_clouds),
              FI("took_ms", clock_mono_ms() - began_ms));
     return 0;
+}
+
+/* Calls under way end first, and deliveries are taken in all the while; then the listening sockets alone stay, and
+ * whoever knocks waits for the next image of this process: GitHub never tries again. */
+static void make_way(struct daemon *d)
+{
+    engine_drain(d->engine, DRAIN_CALLS_MS);
+    api_server_keep(d->api, &d->kept);
+}
+
+static void tell_kept(const struct listen_kept *k)
+{
+    AUTO_BUF struct buf text = BUF_INIT(256);
+
+    for (size_t i = 0; i < k->n; i++)
+        buf_addf(&text, "%s%d", i > 0 ? "," : "", k->fds[i]);
+    if (k->n > 0)
+        (void)setenv(KEPT_VARIABLE, text.p, 1);
+}
+
+/* What an earlier image of this process told us; anything but numbers of listening sockets is passed over later. */
+static void hear_kept(struct listen_kept *k)
+{
+    const char *at = getenv(KEPT_VARIABLE);
+
+    while (at != NULL && *at >= '0' && *at <= '9' && k->n < ARRAY_LEN(k->fds)) {
+        char *end;
+        long fd = strtol(at, &end, 10);
+
+        if (fd > STDERR_FILENO && fd < DESCRIPTORS_WANTED)
+            k->fds[k->n++] = (int)fd;
+        at = *end == ',' ? end + 1 : NULL;
+    }
+    (void)unsetenv(KEPT_VARIABLE);
 }
 
 /* argv here begins at "serve"; the program's own name stands before it. */
@@ -289,12 +350,15 @@ int cli_serve(int argc, char **argv)
         return rc;
     block_signals(&set);
     raise_descriptor_limit();
+    hear_kept(&d.kept);
     rc = load_settings(&args, &d, &e);
     if (rc == 0 && args.check)
         (void)puts("settings are sound");
     else if (rc == 0 && (rc = start(&d, began_ms, &e)) == 0)
-        anew = run(&args, &set);
-    if (!anew)
+        anew = run(&args, &d, &set);
+    if (anew)
+        make_way(&d);
+    else
         (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* a second signal ends at once: the store takes no harm */
     close_all(&d);
     if (rc != 0)
@@ -302,5 +366,8 @@ int cli_serve(int argc, char **argv)
     if (!args.check)
         log_info(EV("server.stopped"));
     metric_reset_all();
-    return anew ? begin_anew(argc, argv) : CLI_DONE;
+    if (!anew)
+        return CLI_DONE;
+    tell_kept(&d.kept);
+    return begin_anew(argc, argv);
 }
