@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #define CHECK_BOOTING_MS (60 * 1000)
-#define CHECK_BUSY_MS (5 * 60 * 1000)
+#define CHECK_SELDOM_MS (5 * 60 * 1000)
 
 struct check {
     struct engine *g;
@@ -78,7 +78,8 @@ static int check_cloud(struct check *c, struct err *e)
     return change(c, FSM_LOST, reason, e);
 }
 
-/* Its boot deadline passed and no job was seen on it. */
+/* Its boot deadline passed, once or long ago, and no job was seen on it. A runner that died in between would count as
+ * on its way for ever, and its job would wait. */
 static int check_registration(struct check *c, struct err *e)
 {
     struct github_repo repo = machine_repo(c->m);
@@ -93,11 +94,14 @@ static int check_registration(struct check *c, struct err *e)
     if (r.busy)
         return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
     if (r.online)
-        return change(c, FSM_REGISTERED, "its runner is online and waits for a job", e);
+        return c->m->state == M_IDLE ? 0 : change(c, FSM_REGISTERED, "its runner is online and waits for a job", e);
     /* the runner goes first: should it come on line this moment, no job is given to a machine about to end */
     if (github_runner_remove(c->g->c.github, &repo, r.id, &cause))
         return cause.kind == ERR_CONFLICT ? change(c, FSM_TAKEN, "GitHub says its runner is busy", e) : 0;
-    return change(c, FSM_EXPIRED, "its runner did not register before the boot deadline", e);
+    return change(c, FSM_EXPIRED,
+                  c->m->state == M_IDLE ? "its runner went off line before it took a job"
+                                        : "its runner did not register before the boot deadline",
+                  e);
 }
 
 /* Nobody waited for it during its grace. GitHub refuses to remove a runner that is busy: then it is needed after all.
@@ -118,7 +122,7 @@ static int retire(struct check *c, struct err *e)
 static int64_t next_look_ms(const struct check *c)
 {
     const struct machine *m = c->m;
-    int64_t due = c->now_ms + (m->state == M_BUSY ? CHECK_BUSY_MS : CHECK_BOOTING_MS);
+    int64_t due = c->now_ms + (m->state == M_BUSY || m->state == M_IDLE ? CHECK_SELDOM_MS : CHECK_BOOTING_MS);
 
     if (m->state == M_BOOTING && m->boot_deadline_ms > c->now_ms && m->boot_deadline_ms < due)
         due = m->boot_deadline_ms;
@@ -158,7 +162,7 @@ int check_machine(struct engine *g, struct machine *m, const struct task *task, 
         rc = retire(&c, e);
     if (rc == 0 && !c.ended)
         rc = check_cloud(&c, e);
-    if (rc == 0 && !c.ended && m->state == M_BOOTING && c.now_ms >= m->boot_deadline_ms)
+    if (rc == 0 && !c.ended && (m->state == M_BOOTING || m->state == M_IDLE) && c.now_ms >= m->boot_deadline_ms)
         rc = check_registration(&c, e);
     if (rc != 0)
         return -1;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -337,6 +338,32 @@ static void test_engine__a_chain_taken_up_again_at_its_end_does_not_forget_what_
     bed_wait_want(w, id, WANT_MACHINE, &j);
 }
 
+static void test_engine__an_idle_machine_whose_runner_died_is_replaced_while_its_job_waits(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one"), runner_id;
+    char *jit;
+    struct err e;
+
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    sim_github_job_cancel(w->gh, id); /* nobody tells the engine: GitHub gives the runner nothing, its job waits */
+    jit = bed_jit_of(bed_call(w->aws, 0).text);
+    assert_int_equal(sim_github_runner_online(w->gh, jit, NULL, NULL, &runner_id, &e), 0);
+    free(jit);
+    for (int i = 0; i < 2000 && bed_asked(w, SIM_GH_RUNNERS) == 0; i++)
+        bed_pass(w, 60 * 1000);
+    assert_int_equal(memcloud_made(w->aws), 1); /* online at its boot deadline: it stays */
+    sim_github_runner_lost(w->gh, runner_id);
+    for (int i = 0; i < 20 && memcloud_made(w->aws) < 2; i++) {
+        size_t asked = bed_asked(w, SIM_GH_RUNNERS);
+
+        for (int k = 0; k < 2000 && bed_asked(w, SIM_GH_RUNNERS) == asked; k++)
+            bed_pass(w, k == 0 ? 5 * 60 * 1000 : 0);
+    }
+    assert_true(memcloud_wait_calls(w->aws, 2, BED_WAIT_MS));
+    assert_string_not_equal(bed_call(w->aws, 0).name, bed_call(w->aws, 1).name);
+}
+
 static void test_engine__a_launch_that_is_throttled_says_so_at_its_job(void **state)
 {
     struct bed *w = *state;
@@ -380,6 +407,7 @@ int main(void)
         TEST(test_engine__a_cancelled_job_without_capacity_is_not_tried_for_any_more),
         TEST(test_engine__a_machine_whose_launch_answer_was_lost_is_found_when_the_cloud_then_refuses),
         TEST(test_engine__a_chain_taken_up_again_at_its_end_does_not_forget_what_was_merely_short),
+        TEST(test_engine__an_idle_machine_whose_runner_died_is_replaced_while_its_job_waits),
         TEST(test_engine__a_launch_that_is_throttled_says_so_at_its_job),
         TEST(test_engine__the_user_data_carries_the_runner_configuration_and_the_daemon_forgets_it),
     };

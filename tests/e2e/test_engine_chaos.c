@@ -247,16 +247,6 @@ static void note_ends(struct chaos *c)
     }
 }
 
-static char *jit_of(const char *user_data)
-{
-    static const char key[] = "\nMUSTER_JIT='";
-    const char *p = strstr(user_data, key);
-
-    assert_non_null(p);
-    p += sizeof(key) - 1;
-    return mem_strndup(p, strcspn(p, "'"));
-}
-
 static void end_box(struct chaos *c, size_t k, size_t i)
 {
     c->real[k][i].ours = true;
@@ -266,7 +256,7 @@ static void end_box(struct chaos *c, size_t k, size_t i)
 /* As the bootstrap does: no registration, then power off. */
 static void boot_box(struct chaos *c, size_t k, size_t i)
 {
-    char *jit = jit_of(c->boxes[i].user_data);
+    char *jit = bed_jit_of(c->boxes[i].user_data);
     struct err e;
 
     c->real[k][i].booted = true;

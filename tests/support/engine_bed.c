@@ -253,3 +253,13 @@ size_t bed_asked(struct bed *w, const char *op)
 {
     return sim_http_count(sim_github_http(w->gh), op);
 }
+
+char *bed_jit_of(const char *user_data)
+{
+    static const char key[] = "\nMUSTER_JIT='";
+    const char *p = strstr(user_data, key);
+
+    assert_non_null(p);
+    p += sizeof(key) - 1;
+    return mem_strndup(p, strcspn(p, "'"));
+}

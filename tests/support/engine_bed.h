@@ -44,6 +44,8 @@ void bed_pass(struct bed *w, int64_t ms);
 /* Wait, by poking, until the job's decision is as said. */
 void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j);
 struct memcloud_call bed_call(struct memcloud *f, size_t i);
+/* The runner configuration in a machine's user-data; the caller frees it. */
+char *bed_jit_of(const char *user_data);
 size_t bed_asked(struct bed *w, const char *op);
 
 #endif
