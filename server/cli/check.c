@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define READ_MAX (CIRUN_YML_MAX * 4)
+
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB };
 
 struct check_run {
@@ -27,21 +29,31 @@ static const char *severity_name(enum cirun_severity s)
     return s == CIRUN_ERROR ? "error" : "warning";
 }
 
-static int read_all(const char *file, struct buf *out, struct err *e)
+/* A device or a pipe may never end: no more is read than it takes to say that it is too large. */
+static int read_some(const char *file, struct buf *out, struct err *e)
 {
     int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     char chunk[8192];
-    ssize_t n;
+    ssize_t n = 0;
     int saved;
 
     if (fd < 0)
         return err_sys(e, ERR_INVALID, errno, "%s: cannot be opened", file);
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+    while (!out->over && (n = read(fd, chunk, sizeof(chunk))) > 0)
         buf_add(out, chunk, (size_t)n);
     saved = errno;
     if (fd != STDIN_FILENO)
         (void)close(fd);
+    if (out->over)
+        return err_set(e, ERR_INVALID, "%s: the file is larger than %zu bytes", file, CIRUN_YML_MAX);
     return n < 0 ? err_sys(e, ERR_INVALID, saved, "%s: cannot be read", file) : 0;
+}
+
+/* A stranger's text on somebody's terminal: no control character reaches it. */
+static void print_plain(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        (void)putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? (s[i] == '\t' ? ' ' : '?') : s[i]);
 }
 
 /* The line a diagnostic is about, with a caret under its column. */
@@ -56,8 +68,9 @@ static void print_line(const char *text, int line, int column)
     if (at == NULL || *at == '\0')
         return;
     end = strchr(at, '\n');
-    (void)printf("  %5d | %.*s\n", line, end != NULL ? (int)(end - at) : (int)strlen(at), at);
-    (void)printf("        | %*s^\n", column > 1 ? column - 1 : 0, "");
+    (void)printf("  %5d | ", line);
+    print_plain(at, end != NULL ? (size_t)(end - at) : strlen(at));
+    (void)printf("\n        | %*s^\n", column > 1 ? column - 1 : 0, "");
 }
 
 /* A workflow command's data: %, CR and LF are escaped as GitHub's runner expects. */
@@ -103,12 +116,12 @@ static int report(struct check_run *run, const char *file, const char *text, con
 
 static int check_file(struct check_run *run, const char *file, struct err *e)
 {
-    AUTO_BUF struct buf text = BUF_INIT(CIRUN_YML_MAX * 4);
+    AUTO_BUF struct buf text = BUF_INIT(READ_MAX);
     struct cirun_yml *c;
     const char *s;
     int rc = 0;
 
-    if (read_all(file, &text, e) || buf_str(&text, &s, e))
+    if (read_some(file, &text, e) || buf_str(&text, &s, e))
         return -1;
     c = cirun_yml_parse(s, text.len, file);
     for (size_t i = 0; i < c->n_diags && rc == 0; i++)

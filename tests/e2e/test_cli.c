@@ -124,6 +124,27 @@ static void test_check__github_annotations_point_at_the_line(void **state)
     buf_clear(&want);
 }
 
+static void test_check__a_file_without_end_is_refused_by_its_name(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    (void)state;
+    assert_int_equal(run_muster((const char *const[]){"check", "/dev/zero", NULL}, &out), 1);
+    assert_non_null(strstr(out.p, "/dev/zero: the file is larger than"));
+}
+
+static void test_check__a_strangers_file_cannot_steer_the_terminal(void **state)
+{
+    const struct files *f = *state;
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    write_file(f->bad, "runners:\n  - name: \"\x1b[2Jgone\"\n");
+    assert_int_equal(run_muster((const char *const[]){"check", f->bad, NULL}, &out), 1);
+    assert_non_null(strstr(out.p, "- name: \"?[2Jgone\""));
+    assert_null(strchr(out.p, '\x1b'));
+    write_file(f->bad, bad_text);
+}
+
 static void test_check__a_file_that_is_not_there_is_named(void **state)
 {
     AUTO_BUF struct buf out = BUF_INIT(65536);
@@ -189,6 +210,8 @@ int main(void)
         cmocka_unit_test(test_check__json_is_for_programs),
         cmocka_unit_test(test_check__github_annotations_point_at_the_line),
         cmocka_unit_test(test_check__a_file_that_is_not_there_is_named),
+        cmocka_unit_test(test_check__a_file_without_end_is_refused_by_its_name),
+        cmocka_unit_test(test_check__a_strangers_file_cannot_steer_the_terminal),
         cmocka_unit_test(test_cli__usage_errors_exit_with_2),
         cmocka_unit_test(test_cli__help_exits_with_0_everywhere),
         cmocka_unit_test(test_version__is_one_line_or_json),
