@@ -196,19 +196,26 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &lim);
 }
 
+/* Each cloud reads its own settings when it is opened; nothing is called. */
+static int check_clouds(struct daemon *d, struct err *e)
+{
+    static const struct httpc_conf http = {.user_agent = "muster/" MUSTER_VERSION};
+
+    d->http = httpc_new(&http);
+    return open_clouds(d, e);
+}
+
 /* All that could keep the new settings from starting, tried while the old ones still run. */
 static int try_settings(const struct serve_args *a, const struct daemon *running, struct daemon *fresh, struct err *e)
 {
-    static const struct httpc_conf http = {.user_agent = "muster/" MUSTER_VERSION};
     const char *url;
     struct api_conf api;
 
     if (load_settings(a, fresh, e))
         return -1;
-    fresh->http = httpc_new(&http);
     url = conf_str(fresh->conf->top, "store");
     api = api_settings(fresh);
-    if (open_clouds(fresh, e) || api_server_try(running->api, &api, e))
+    if (check_clouds(fresh, e) || api_server_try(running->api, &api, e))
         return -1;
     return strcmp(url, conf_str(running->conf->top, "store")) == 0 ? 0 : store_open(url, &fresh->store, e);
 }
@@ -352,9 +359,11 @@ int cli_serve(int argc, char **argv)
     raise_descriptor_limit();
     hear_kept(&d.kept);
     rc = load_settings(&args, &d, &e);
+    if (rc == 0)
+        rc = args.check ? check_clouds(&d, &e) : start(&d, began_ms, &e);
     if (rc == 0 && args.check)
         (void)puts("settings are sound");
-    else if (rc == 0 && (rc = start(&d, began_ms, &e)) == 0)
+    else if (rc == 0)
         anew = run(&args, &d, &set);
     if (anew)
         make_way(&d);

@@ -245,6 +245,18 @@ static void test_start__check_validates_and_starts_nothing(void **state)
     assert_int_equal(daemon_stop(d, 0), 0);
 }
 
+static void test_start__check_finds_what_a_cloud_would_refuse(void **state)
+{
+    AUTO_ENV struct env env = {0};
+    const char *args[] = {"--check", NULL};
+
+    env_sound(&env, *state);
+    env_set(&env, "AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+    env_set(&env, "AWS_SECRET_ACCESS_KEY", "nobody-sees");
+    env_set(&env, "AWS_REGION", "evil.example/");
+    refuses(&env, args, "clouds.aws", "region");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_start__a_full_disk_is_one_sentence),
         cmocka_unit_test(test_start__wrong_words_on_the_command_line_exit_with_2),
         cmocka_unit_test(test_start__check_validates_and_starts_nothing),
+        cmocka_unit_test(test_start__check_finds_what_a_cloud_would_refuse),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
