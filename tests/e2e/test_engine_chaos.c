@@ -25,8 +25,6 @@
 #define STEPS 70
 #define MAX_JOBS 14
 #define MAX_EVENTS 128
-#define SETTLE_ROUNDS 2000000
-#define POKE_EVERY 2000
 #define QUIET_ROUNDS 600
 
 static const char *const labels[] = {"cirun-gpu", "cirun-gpu--1", "cirun-gpu--2",
@@ -52,7 +50,6 @@ struct real {
 
 struct chaos {
     struct bed *w;
-    struct db *db; /* a second look at the store's tables */
     struct memcloud *clouds[2];
     uint64_t seed, rng;
     struct tracked jobs[MAX_JOBS];
@@ -70,23 +67,9 @@ static uint64_t draw(struct chaos *c, uint64_t n)
 
 /* --- looking ---------------------------------------------------------------------------------------------------- */
 
-static int take_number(void *arg, const struct db_val *cols, size_t n, struct err *e)
-{
-    (void)n;
-    (void)e;
-    *(int64_t *)arg = cols[0].i;
-    return 0;
-}
-
 static int64_t number(struct chaos *c, const char *sql, int64_t v)
 {
-    struct db_val val = DB_I(v);
-    int64_t out = -1;
-    struct err e;
-
-    if (db_sqlite.exec(c->db, sql, &val, 1, take_number, &out, NULL, &e))
-        fail_msg("seed %llu: %s", (unsigned long long)c->seed, e.msg);
-    return out;
+    return bed_number(c->w, sql, v);
 }
 
 static int print_row(void *arg, const struct db_val *cols, size_t n, struct err *e)
@@ -117,7 +100,7 @@ static void broken(struct chaos *c, const char *what, int64_t n)
     print_error("seed %llu, at %lld: %s (%lld)\n", (unsigned long long)c->seed, (long long)clock_now_ms(), what,
                 (long long)n);
     for (size_t i = 0; i < ARRAY_LEN(dumps); i++)
-        (void)db_sqlite.exec(c->db, dumps[i], NULL, 0, print_row, NULL, NULL, &e);
+        (void)db_sqlite.exec(c->w->db, dumps[i], NULL, 0, print_row, NULL, NULL, &e);
     for (size_t k = 0; k < 2; k++) {
         size_t n_boxes = memcloud_boxes(c->clouds[k], c->boxes);
 
@@ -174,16 +157,9 @@ static void check_now(struct chaos *c)
     hold(c, n == 0, "an ended machine's runner configuration is still in the store", n);
 }
 
-/* Until no task is due or under way. One commit wakes the scheduler; then looking costs none. */
 static void settle(struct chaos *c)
 {
-    for (int i = 0; i < SETTLE_ROUNDS; i++) {
-        if (i % POKE_EVERY == 0)
-            bed_pass(c->w, 0);
-        if (number(c, "SELECT count(*) FROM task WHERE claimed = 1 OR ready_ms <= $1", clock_now_ms()) == 0)
-            return;
-    }
-    broken(c, "tasks are due for ever", 0);
+    hold(c, bed_settle(c->w), "tasks are due for ever", 0);
 }
 
 /* --- GitHub and the machines as they really are ----------------------------------------------------------------- */
@@ -398,7 +374,7 @@ static void step(struct chaos *c)
     else if (what < 75)
         deliver(c);
     else if (what < 90)
-        bed_pass(c->w, (int64_t)draw(c, draw(c, 4) == 0 ? 600 * 1000 : 40 * 1000));
+        bed_advance(c->w, (int64_t)draw(c, draw(c, 4) == 0 ? 600 * 1000 : 40 * 1000));
     else if (what < 93)
         restart(c);
     else
@@ -429,7 +405,7 @@ static void one_quiet_round(struct chaos *c)
     settle(c);
     check_now(c);
     note_ends(c);
-    bed_pass(c->w, 15 * 1000 + (int64_t)draw(c, 60 * 1000));
+    bed_advance(c->w, 15 * 1000 + (int64_t)draw(c, 60 * 1000));
     settle(c);
 }
 
@@ -486,14 +462,11 @@ static void run_seed(void **state, uint64_t seed)
         {.refuse = 0.40, .lose = 0.60, .fail = 0.20, .invisible_ms = 40 * 1000},
     };
     struct memcloud_chance chance = moods[seed % ARRAY_LEN(moods)];
-    struct err e;
 
     c->w = *state;
     c->seed = c->rng = seed;
     c->clouds[0] = c->w->aws;
     c->clouds[1] = c->w->gcp;
-    if (db_sqlite.open(c->w->url, &c->db, &e))
-        fail_msg("%s", e.msg);
     for (size_t k = 0; k < 2; k++) {
         chance.seed = seed * 2 + k;
         memcloud_chance(c->clouds[k], &chance);
@@ -504,7 +477,6 @@ static void run_seed(void **state, uint64_t seed)
         step(c);
     }
     be_quiet(c);
-    db_sqlite.close(c->db);
     free(c);
 }
 

@@ -16,6 +16,9 @@
 
 #include <cmocka.h>
 
+#define SETTLE_ROUNDS 2000000
+#define POKE_EVERY 2000
+
 static const char file_text[] =
     "runners:\n"
     "  - {name: gpu, cloud: aws, region: r, gpu: t4, machine_image: img, labels: [cirun-gpu],\n"
@@ -92,6 +95,8 @@ int bed_setup(void **state)
     w->clouds[0] = (struct engine_cloud){memcloud_ops(w->aws), memcloud_provider(w->aws)};
     w->clouds[1] = (struct engine_cloud){memcloud_ops(w->gcp), memcloud_provider(w->gcp)};
     bed_up(w);
+    if (db_sqlite.open(w->url, &w->db, &(struct err){ERR_NONE, 0, ""}))
+        return -1;
     *state = w;
     return 0;
 }
@@ -103,6 +108,7 @@ int bed_teardown(void **state)
     struct buf bad = BUF_INIT(65536);
     char path[200];
 
+    db_sqlite.close(w->db);
     bed_down(w);
     sim_http_violation_text(sim_github_http(w->gh), &bad);
     if (bad.len > 0)
@@ -201,7 +207,7 @@ static int poke_tx(struct store_tx *t, void *arg, struct err *e)
 }
 
 /* Time passes, and the scheduler is told to look at its watch. */
-void bed_pass(struct bed *w, int64_t ms)
+void bed_advance(struct bed *w, int64_t ms)
 {
     struct err e;
 
@@ -210,6 +216,43 @@ void bed_pass(struct bed *w, int64_t ms)
 }
 
 /* --- what is there ---------------------------------------------------------------------------------------------- */
+
+static int take_number(void *arg, const struct db_val *cols, size_t n, struct err *e)
+{
+    (void)n;
+    (void)e;
+    *(int64_t *)arg = cols[0].i;
+    return 0;
+}
+
+int64_t bed_number(struct bed *w, const char *sql, int64_t v)
+{
+    struct db_val val = DB_I(v);
+    int64_t out = -1;
+    struct err e;
+
+    if (db_sqlite.exec(w->db, sql, &val, 1, take_number, &out, NULL, &e))
+        fail_msg("%s", e.msg);
+    return out;
+}
+
+/* One commit wakes the scheduler; then looking costs none. */
+bool bed_settle(struct bed *w)
+{
+    for (int i = 0; i < SETTLE_ROUNDS; i++) {
+        if (i % POKE_EVERY == 0)
+            bed_advance(w, 0);
+        if (bed_number(w, "SELECT count(*) FROM task WHERE claimed = 1 OR ready_ms <= $1", clock_now_ms()) == 0)
+            return true;
+    }
+    return false;
+}
+
+void bed_pass(struct bed *w, int64_t ms)
+{
+    bed_advance(w, ms);
+    assert_true(bed_settle(w));
+}
 
 struct seen_job {
     int64_t id;

@@ -6,6 +6,7 @@
 #define MUSTER_TESTS_SUPPORT_ENGINE_BED_H
 
 #include "server/engine/engine_int.h"
+#include "server/store/db.h"
 #include "tests/sim/sim_github.h"
 #include "tests/support/memcloud.h"
 
@@ -23,6 +24,7 @@ struct bed {
     struct memcloud *aws, *gcp;
     struct engine_cloud clouds[2];
     struct store *store;
+    struct db *db; /* a second look at its tables */
     struct engine *g;
     bool fork_jobs;
     int deliveries;
@@ -39,8 +41,12 @@ void bed_deliver(struct bed *w, int64_t id, enum job_state job_state, const char
 /* A job at GitHub, without telling the engine, and with. */
 int64_t bed_create_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
 int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
-/* Time passes, and the scheduler is told to look at its watch. */
+/* Time passes, and the scheduler is told to look at its watch; bed_pass also waits until nothing is due any more. */
+void bed_advance(struct bed *w, int64_t ms);
 void bed_pass(struct bed *w, int64_t ms);
+bool bed_settle(struct bed *w); /* until no task is due or under way; false: that did not come */
+/* The one number that this query over the store gives; v is its $1. */
+int64_t bed_number(struct bed *w, const char *sql, int64_t v);
 /* Wait, by poking, until the job's decision is as said. */
 void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j);
 struct memcloud_call bed_call(struct memcloud *f, size_t i);
