@@ -14,7 +14,7 @@ struct engine *engine_new(const struct engine_conf *c)
     crypto_key_derive(c->app_key, "muster user-data", g->seal_key);
     lookup_open(g);
     g->release = release_new();
-    g->workers = workers_new(g);
+    g->workers = workers_new(g, task_run);
     return g;
 }
 

@@ -38,8 +38,12 @@ struct task_next {
 
 #define TASK_NEXT_NONE ((struct task_next){-1, TASK_CHECK, false})
 
+/* --- task.c: what a worker does with a task */
+typedef int task_run_fn(struct engine *g, const struct task *task, struct task_next *next, struct err *e);
+int task_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+
 /* --- worker.c */
-struct workers *workers_new(struct engine *g);
+struct workers *workers_new(struct engine *g, task_run_fn *run);
 int workers_start(struct workers *w, struct err *e) MUST_USE;
 void workers_drain(struct workers *w, int64_t grace_ms);
 void workers_free(struct workers *w);
@@ -52,8 +56,7 @@ int64_t workers_backoff_ms(int attempt, int64_t first_ms, int64_t max_ms);
 /* --- decide.c: TASK_JOB */
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
-/* --- machine.c: TASK_MACHINE, and what launch.c, check.c and end.c share */
-int machine_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+/* --- machine.c: what launch.c, check.c and end.c share */
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 void machine_ref(const struct machine *m, struct instance *ref);
 struct github_repo machine_repo(const struct machine *m);

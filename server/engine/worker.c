@@ -23,6 +23,7 @@ static const struct metric_desc tasks_run = {METRIC_COUNTER, "muster_tasks_total
 
 struct workers {
     struct engine *g;
+    task_run_fn *run;
     pthread_mutex_t lock;
     pthread_cond_t work;     /* for workers: the queue has something, or stop */
     pthread_cond_t schedule; /* for the scheduler: a task became due, a worker became free, or stop */
@@ -109,7 +110,7 @@ static void run_task(struct workers *w, const struct task *task)
 {
     struct finish f = {task, TASK_NEXT_NONE};
     struct err e;
-    int rc = task->kind == TASK_JOB ? decide_job(w->g, task, &f.next, &e) : machine_run(w->g, task, &f.next, &e);
+    int rc = w->run(w->g, task, &f.next, &e);
 
     if (rc != 0) {
         log_error(EV("task.failed"), FS("subject", task->subject), FI("attempts", task->attempts), FE(&e));
@@ -273,12 +274,13 @@ static void task_due(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-struct workers *workers_new(struct engine *g)
+struct workers *workers_new(struct engine *g, task_run_fn *run)
 {
     struct workers *w = mem_zalloc(sizeof(*w));
     pthread_condattr_t attr;
 
     w->g = g;
+    w->run = run;
     w->n = g->c.workers > 0 && g->c.workers <= QUEUE_MAX ? g->c.workers : 32;
     w->reserve = w->n > 1 ? (w->n + 7) / 8 : 0;
     w->threads = mem_calloc((size_t)w->n, sizeof(*w->threads));
