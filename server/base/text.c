@@ -332,6 +332,21 @@ bool text_ieq(const char *a, const char *b)
     return text_lower(*a) == text_lower(*b);
 }
 
+bool text_icontains(const char *s, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (; s != NULL && *s != '\0'; s++) {
+        size_t i = 0;
+
+        while (i < n && text_lower(s[i]) == word[i])
+            i++;
+        if (i == n)
+            return true;
+    }
+    return false;
+}
+
 bool text_has_prefix(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -46,6 +46,7 @@ void text_tidy(char *s);
 /* ASCII-only case folding and comparison: labels, header names. */
 char text_lower(char c);
 bool text_ieq(const char *a, const char *b);
+bool text_icontains(const char *s, const char *word); /* word in lower case; NULL contains nothing */
 bool text_has_prefix(const char *s, const char *prefix);
 bool text_has_suffix(const char *s, const char *suffix);
 

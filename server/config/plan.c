@@ -1,25 +1,42 @@
 #include "server/config/plan.h"
 
+#include "providers/registry.h"
 #include "server/base/json.h"
 #include "server/base/mem.h"
+#include "server/base/text.h"
 
 #include <string.h>
 
-static int add_candidate(json_t *list, const struct cirun_runner *r, const struct cirun_candidate *c, struct err *e)
+const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
 {
+    const struct provider_ops *ops = registry_find(cloud);
+    const char *arch = NULL;
+
+    if (ops != NULL && ops->arch != NULL && c->instance_type != NULL)
+        arch = ops->arch(c->instance_type);
+    if (arch != NULL)
+        return arch;
+    return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
+}
+
+static int add_candidate(json_t *list, const struct plan_release releases[2], const struct cirun_runner *r,
+                         const struct cirun_candidate *c, struct err *e)
+{
+    const struct plan_release *boots = &releases[strcmp(plan_arch(r->cloud, c), "arm64") == 0 ? 1 : 0];
     AUTO_JSON json_t *one = NULL;
     json_t *extra = r->extra != NULL ? yaml_to_json(r->extra) : NULL;
 
-    if (js_pack(e, &one, "{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:o*}", "runner", r->name, "cloud", r->cloud,
-                "region", c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu, "spot",
-                c->spot ? 1 : 0, "extra", extra))
+    if (js_pack(e, &one, "{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:o*}", "runner", r->name, "arch",
+                boots->arch, "runner_url", boots->url, "runner_sha256", boots->sha256, "cloud", r->cloud, "region",
+                c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu, "spot", c->spot ? 1 : 0,
+                "extra", extra))
         return -1;
     if (json_array_append(list, one) != 0)
         return err_set(e, ERR_BUG, "a candidate could not be added to the plan");
     return 0;
 }
 
-int plan_build(const struct plan_base *base, const struct cirun_runner *const *runners, size_t n, char **out,
+int plan_build(const struct plan_release releases[2], const struct cirun_runner *const *runners, size_t n, char **out,
                struct err *e)
 {
     AUTO_JSON json_t *doc = NULL;
@@ -27,7 +44,7 @@ int plan_build(const struct plan_base *base, const struct cirun_runner *const *r
 
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < runners[i]->n_candidates && json_array_size(list) < CIRUN_YML_MAX_CANDIDATES; k++) {
-            if (add_candidate(list, runners[i], &runners[i]->candidates[k], e)) {
+            if (add_candidate(list, releases, runners[i], &runners[i]->candidates[k], e)) {
                 json_decref(list);
                 return -1;
             }
@@ -37,8 +54,7 @@ int plan_build(const struct plan_base *base, const struct cirun_runner *const *r
         json_decref(list);
         return err_set(e, ERR_INVALID, "no candidate: the matching runners name no machine");
     }
-    if (js_pack(e, &doc, "{s:s, s:s, s:s, s:o}", "arch", base->arch, "runner_url", base->runner_url, "runner_sha256",
-                base->runner_sha256, "candidates", list))
+    if (js_pack(e, &doc, "{s:o}", "candidates", list))
         return -1;
     return js_dump(doc, out, e);
 }
@@ -53,19 +69,29 @@ static int read_spec(const json_t *one, struct machine_spec *s, struct err *e)
     return 0;
 }
 
+static int read_release(const json_t *one, struct plan_release *r, struct err *e)
+{
+    return js_str(one, "arch", &r->arch, e) || js_str(one, "runner_url", &r->url, e) ||
+                   js_str(one, "runner_sha256", &r->sha256, e)
+               ? -1
+               : 0;
+}
+
 static int read_doc(struct plan *p, struct err *e)
 {
     json_t *list;
 
-    if (js_str(p->doc, "arch", &p->arch, e) || js_str(p->doc, "runner_url", &p->runner_url, e) ||
-        js_str(p->doc, "runner_sha256", &p->runner_sha256, e) || js_arr(p->doc, "candidates", &list, e))
+    if (js_arr(p->doc, "candidates", &list, e))
         return -1;
     p->n = json_array_size(list);
     if (p->n == 0)
         return err_set(e, ERR_BUG, "candidates: empty");
     p->specs = mem_calloc(p->n, sizeof(*p->specs));
+    p->releases = mem_calloc(p->n, sizeof(*p->releases));
     for (size_t i = 0; i < p->n; i++) {
-        if (read_spec(json_array_get(list, i), &p->specs[i], e))
+        const json_t *one = json_array_get(list, i);
+
+        if (read_spec(one, &p->specs[i], e) || read_release(one, &p->releases[i], e))
             return -1;
     }
     return 0;
@@ -89,6 +115,7 @@ int plan_parse(const char *text, struct plan *out, struct err *e)
 void plan_clear(struct plan *p)
 {
     free(p->specs);
+    free(p->releases);
     json_decref(p->doc);
     *p = (struct plan){0};
 }

@@ -2,7 +2,7 @@
  * The plan of a machine: its chain of candidates as JSON, frozen when the job is admitted, so that a restart or a
  * changed file cannot change what a name stands for.
  *
- *     {"arch": "x64", "runner_url": "…", "runner_sha256": "…", "candidates": [{"runner": "gpu", "cloud": "aws",
+ *     {"candidates": [{"runner": "gpu", "arch": "x64", "runner_url": "…", "runner_sha256": "…", "cloud": "aws",
  *      "region": "eu-west-1", "instance_type": "g4dn.xlarge", "image": "ami-…", "gpu": "t4", "spot": true,
  *      "extra": {…}}, …]}
  */
@@ -12,21 +12,25 @@
 #include "providers/provider.h"
 #include "server/config/cirun_yml.h"
 
+/* A runner release for one architecture. */
+struct plan_release {
+    const char *arch; /* "x64", "arm64" */
+    const char *url, *sha256;
+};
+
 struct plan {
-    const char *arch, *runner_url, *runner_sha256;
-    size_t n;                   /* at least 1 */
-    struct machine_spec *specs; /* strings borrowed from the document */
+    size_t n;                      /* at least 1 */
+    struct machine_spec *specs;    /* strings borrowed from the document */
+    struct plan_release *releases; /* for each candidate, what it boots; borrowed alike */
     json_t *doc;
 };
 
-/* What every candidate of a plan shares. */
-struct plan_base {
-    const char *arch; /* "x64", "arm64" */
-    const char *runner_url, *runner_sha256;
-};
+/* "x64" or "arm64", as far as the cloud's instance type, else the image's name, tells. */
+const char *plan_arch(const char *cloud, const struct cirun_candidate *c);
 
-/* All candidates of the runners, in order, at most CIRUN_YML_MAX_CANDIDATES; n >= 1. The caller frees *out. */
-int plan_build(const struct plan_base *base, const struct cirun_runner *const *runners, size_t n, char **out,
+/* All candidates of the runners, in order, at most CIRUN_YML_MAX_CANDIDATES; n >= 1. releases: one for x64, then one
+ * for arm64. The caller frees *out. */
+int plan_build(const struct plan_release releases[2], const struct cirun_runner *const *runners, size_t n, char **out,
                struct err *e) MUST_USE;
 /* What plan_build wrote. ERR_BUG: it is something else. */
 int plan_parse(const char *text, struct plan *out, struct err *e) MUST_USE;

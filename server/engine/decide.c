@@ -50,11 +50,12 @@ static int record(struct engine *g, const struct job *j, enum job_want want, con
 
 static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, struct err *e)
 {
-    char url[512], sha256[65];
-    struct plan_base base = {match_runner_arch(runners[0]), url, sha256};
+    char urls[2][512], sums[2][65];
+    const struct plan_release releases[2] = {{"x64", urls[0], sums[0]}, {"arm64", urls[1], sums[1]}};
 
-    release_get(g, base.arch, url, sha256);
-    return plan_build(&base, runners, n, plan, e);
+    for (size_t i = 0; i < ARRAY_LEN(releases); i++)
+        release_get(g, releases[i].arch, urls[i], sums[i]);
+    return plan_build(releases, runners, n, plan, e);
 }
 
 /* Runners this build can boot, in order; *why when it can boot none of them. */

@@ -175,14 +175,15 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
 static int render(const struct attempt *a, const struct engine_cloud *cloud, const struct machine_spec *s,
                   struct secret **out, struct err *e)
 {
+    const struct plan_release *boots = &a->plan.releases[a->m->candidate];
     struct bootstrap_params p = {.name = a->m->name,
                                  .cloud = s->cloud,
                                  .instance_type = s->instance_type != NULL ? s->instance_type : "",
                                  .region = s->region,
-                                 .arch = a->plan.arch,
+                                 .arch = boots->arch,
                                  .gpu = s->gpu,
-                                 .runner_url = a->plan.runner_url,
-                                 .runner_sha256 = a->plan.runner_sha256,
+                                 .runner_url = boots->url,
+                                 .runner_sha256 = boots->sha256,
                                  .expires_s = a->m->expires_ms / 1000,
                                  .boot_deadline_s = a->g->c.boot_deadline_ms / 1000,
                                  .jit = a->jit};

@@ -1,7 +1,7 @@
 #include "server/engine/match.h"
 
-#include "providers/registry.h"
 #include "server/base/text.h"
+#include "server/config/plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,40 +38,18 @@ static bool is_system_label(const char *label)
     return false;
 }
 
-static bool contains_ci(const char *text, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (; text != NULL && *text != '\0'; text++) {
-        size_t i = 0;
-
-        while (i < n && text_lower(text[i]) == word[i])
-            i++;
-        if (i == n)
-            return true;
-    }
-    return false;
-}
-
 const char *match_runner_os(const struct cirun_runner *r)
 {
     const char *image = r->n_candidates > 0 ? r->candidates[0].image : NULL;
 
-    if (contains_ci(image, "windows") || contains_ci(image, "win11") || contains_ci(image, "win10"))
+    if (text_icontains(image, "windows") || text_icontains(image, "win11") || text_icontains(image, "win10"))
         return "windows";
-    return contains_ci(image, "macos") ? "macos" : "linux";
+    return text_icontains(image, "macos") ? "macos" : "linux";
 }
 
 const char *match_runner_arch(const struct cirun_runner *r)
 {
-    const struct provider_ops *ops = registry_find(r->cloud);
-    const char *type = r->n_candidates > 0 ? r->candidates[0].instance_type : NULL;
-    const char *image = r->n_candidates > 0 ? r->candidates[0].image : NULL;
-    const char *arch = ops != NULL && ops->arch != NULL && type != NULL ? ops->arch(type) : NULL;
-
-    if (arch != NULL)
-        return arch;
-    return contains_ci(image, "arm64") || contains_ci(image, "aarch64") ? "arm64" : "x64";
+    return r->n_candidates > 0 ? plan_arch(r->cloud, &r->candidates[0]) : "x64";
 }
 
 static bool runner_has(const struct cirun_runner *r, const char *label)

@@ -44,8 +44,8 @@ static const char config_text[] = "runners:\n"
                                   "    labels: [cirun-gpu]\n";
 
 static const char plan_text[] =
-    "{\"arch\":\"x64\",\"runner_url\":\"https://example.com/runner.tar.gz\",\"runner_sha256\":\"00\",\"candidates\":["
-    "{\"runner\":\"gpu\",\"cloud\":\"aws\",\"region\":\"us-east-1\",\"instance_type\":\"g4dn.xlarge\","
+    "{\"candidates\":[{\"arch\":\"x64\",\"runner_url\":\"https://example.com/runner.tar.gz\",\"runner_sha256\":\"00\","
+    "\"runner\":\"gpu\",\"cloud\":\"aws\",\"region\":\"us-east-1\",\"instance_type\":\"g4dn.xlarge\","
     "\"image\":\"" SIM_EC2_IMAGE "\",\"spot\":false}]}";
 
 static void die(const char *what)

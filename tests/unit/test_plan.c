@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-static const struct plan_base base = {"x64", "https://example.com/runner.tar.gz", "00"};
+static const struct plan_release releases[2] = {{"x64", "https://example.com/x64.tar.gz", "00"},
+                                                {"arm64", "https://example.com/arm64.tar.gz", "11"}};
 
 static char *build(const char *text, size_t max)
 {
@@ -21,7 +22,7 @@ static char *build(const char *text, size_t max)
 
     for (; n < file->n_runners && n < max; n++)
         runners[n] = &file->runners[n];
-    assert_int_equal(plan_build(&base, runners, n, &out, &e), 0);
+    assert_int_equal(plan_build(releases, runners, n, &out, &e), 0);
     cirun_yml_free(file);
     return out;
 }
@@ -39,8 +40,9 @@ static void test_plan__what_is_built_reads_back_with_every_field(void **state)
     (void)state;
     assert_int_equal(plan_parse(text, &p, &e), 0);
     assert_int_equal(p.n, 2);
-    assert_string_equal(p.arch, "x64");
-    assert_string_equal(p.runner_url, base.runner_url);
+    assert_string_equal(p.releases[0].arch, "x64");
+    assert_string_equal(p.releases[0].url, releases[0].url);
+    assert_string_equal(p.releases[1].sha256, releases[0].sha256);
     assert_string_equal(p.specs[0].cloud, "aws");
     assert_string_equal(p.specs[0].region, "eu-west-1");
     assert_string_equal(p.specs[0].instance_type, "g4dn.xlarge");
@@ -72,6 +74,25 @@ static void test_plan__the_runners_of_a_chain_follow_each_other(void **state)
     assert_null(p.specs[0].gpu);
 }
 
+static void test_plan__each_candidate_boots_the_runner_of_its_own_architecture(void **state)
+{
+    AUTO_FREE char *text = build(
+        "runners:\n  - {name: m, cloud: aws, instance_type: [c6g.large, c5.large], machine_image: ami-1, labels: [x]}\n"
+        "  - {name: o, cloud: openstack, instance_type: big, machine_image: ubuntu-ARM64, labels: [x]}\n",
+        2);
+    AUTO_PLAN struct plan p = {0};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(plan_parse(text, &p, &e), 0);
+    assert_int_equal(p.n, 3);
+    assert_string_equal(p.releases[0].arch, "arm64");
+    assert_string_equal(p.releases[0].url, releases[1].url);
+    assert_string_equal(p.releases[1].arch, "x64");
+    assert_string_equal(p.releases[1].url, releases[0].url);
+    assert_string_equal(p.releases[2].arch, "arm64");
+}
+
 static void test_plan__a_record_that_holds_something_else_is_our_bug_and_says_where(void **state)
 {
     static const char *const bad[] = {
@@ -100,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__what_is_built_reads_back_with_every_field),
         cmocka_unit_test(test_plan__the_runners_of_a_chain_follow_each_other),
+        cmocka_unit_test(test_plan__each_candidate_boots_the_runner_of_its_own_architecture),
         cmocka_unit_test(test_plan__a_record_that_holds_something_else_is_our_bug_and_says_where),
     };
 
