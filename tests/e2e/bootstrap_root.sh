@@ -201,8 +201,11 @@ case_clean() {
     echo job-until-go >"$m/mode"
     echo 'during() { until grep -q job-started /dev/console; do sleep 0.05; done; touch /report/go; }' >"$m/case.sh"
     stand_in useradd <<<'/usr/sbin/useradd "$@"; code=$?; touch /report/user-made; exit $code'
+    mkdir -p "$m/etc/sudoers.d"
     CASE_TIMEOUT=240 boot
     ends 'the job is done$'
+    has etc/sudoers.d/muster '^runner ALL=\(ALL\) NOPASSWD: ALL$'
+    [ "$(stat -c %a "$m/etc/sudoers.d/muster")" = 440 ] || problem 'sudo would not trust its file'
     has dev/console '^muster: stage packages: git curl ca-certificates$'
     has dev/console '^muster: stage runner: download http'
     has dev/console '^muster: stage job-started$'
