@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define SAME_TRY_MAX 6 /* unclear outcomes of one candidate before it is left for the next */
-#define RUNNER_UNKNOWN (-1)
 
 static const struct metric_desc launches = {METRIC_COUNTER, "muster_launches_total",
                                             "Launch calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -42,51 +41,7 @@ static void attempt_clear(struct attempt *a)
     buf_clear(&a->notes);
 }
 
-/* --- the runner configuration -------------------------------------------------------------------------------- */
-
-static int ask_jit(struct attempt *a, struct err *e)
-{
-    struct github_repo repo = machine_repo(a->m);
-
-    return github_jitconfig(a->g->c.github, &repo, a->m->name, a->m->labels_json, &a->m->runner_id, &a->jit, e);
-}
-
-/* The name is ours alone, so a runner of that name is what an earlier try left before it could note it down. */
-static int new_jit(struct attempt *a, struct err *e)
-{
-    if (ask_jit(a, e) == 0)
-        return 0;
-    a->m->runner_id = RUNNER_UNKNOWN;
-    if (e->kind != ERR_CONFLICT || machine_remove_runner(a->g, a->m, e))
-        return -1;
-    return ask_jit(a, e);
-}
-
-static int seal_jit(struct attempt *a, struct err *e)
-{
-    AUTO_BUF struct buf sealed = BUF_INIT((size_t)256 * 1024);
-
-    if (crypto_seal(a->g->seal_key, a->m->name, a->jit, &sealed, e))
-        return -1;
-    free(a->m->sealed_jit);
-    a->m->sealed_jit = NULL;
-    return buf_take(&sealed, &a->m->sealed_jit, e);
-}
-
-/* Taken from the record when an earlier try left it there; else made anew. */
-static int get_jit(struct attempt *a, struct err *e)
-{
-    struct err why;
-
-    if (a->m->sealed_jit != NULL) {
-        if (crypto_open(a->g->seal_key, a->m->name, a->m->sealed_jit, &a->jit, &why) == 0)
-            return 0;
-        log_warn(EV("runner.reissued"), FS("machine", a->m->name), FE(&why));
-    }
-    if (new_jit(a, e))
-        return err_wrap(e, "runner configuration for %s", a->m->name);
-    return seal_jit(a, e);
-}
+/* --- words about the job ---------------------------------------------------------------------------------------- */
 
 /* A word about the job, unless it was decided otherwise, taken or ended meanwhile. */
 static int job_note(struct store_tx *t, int64_t id, enum job_want want, const char *reason, struct err *e)
@@ -566,7 +521,7 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)
         m->candidate = 0;
     a.may_pass = m->candidate > 0; /* those before it were refused in an earlier run, or failed later */
-    if (get_jit(&a, &cause))
+    if (runner_config(g, m, &a.jit, &cause))
         return no_jit(&a, &cause, e);
     return try_candidates(&a, e);
 }

@@ -1,0 +1,53 @@
+/*
+ * The single-use runner of a machine: its just-in-time configuration, made once and kept sealed in the record until the
+ * launch is recorded, so that every repeat of a launch carries the same one.
+ */
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/engine/engine_int.h"
+
+#define RUNNER_UNKNOWN (-1)
+#define SEALED_MAX ((size_t)256 * 1024)
+
+static int ask(struct engine *g, struct machine *m, struct secret **jit, struct err *e)
+{
+    struct github_repo repo = machine_repo(m);
+
+    return github_jitconfig(g->c.github, &repo, m->name, m->labels_json, &m->runner_id, jit, e);
+}
+
+/* The name is ours alone, so a runner of that name is what an earlier try left before it could note it down. */
+static int make(struct engine *g, struct machine *m, struct secret **jit, struct err *e)
+{
+    if (ask(g, m, jit, e) == 0)
+        return 0;
+    m->runner_id = RUNNER_UNKNOWN;
+    if (e->kind != ERR_CONFLICT || machine_remove_runner(g, m, e))
+        return -1;
+    return ask(g, m, jit, e);
+}
+
+static int seal(const struct engine *g, struct machine *m, const struct secret *jit, struct err *e)
+{
+    AUTO_BUF struct buf sealed = BUF_INIT(SEALED_MAX);
+
+    if (crypto_seal(g->seal_key, m->name, jit, &sealed, e))
+        return -1;
+    free(m->sealed_jit);
+    m->sealed_jit = NULL;
+    return buf_take(&sealed, &m->sealed_jit, e);
+}
+
+int runner_config(struct engine *g, struct machine *m, struct secret **jit, struct err *e)
+{
+    struct err why;
+
+    if (m->sealed_jit != NULL) {
+        if (crypto_open(g->seal_key, m->name, m->sealed_jit, jit, &why) == 0)
+            return 0;
+        log_warn(EV("runner.reissued"), FS("machine", m->name), FE(&why));
+    }
+    if (make(g, m, jit, e))
+        return err_wrap(e, "runner configuration for %s", m->name);
+    return seal(g, m, *jit, e);
+}
