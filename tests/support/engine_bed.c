@@ -4,6 +4,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "tests/sim/sim_util.h"
+#include "tests/support/deliver.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -131,49 +132,15 @@ int bed_teardown(void **state)
 
 /* --- what happens ----------------------------------------------------------------------------------------------- */
 
-struct answer {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool over;
-};
-
-static void answered(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
-{
-    struct answer *a = arg;
-
-    (void)outcome;
-    (void)e;
-    assert_int_equal(rc, 0);
-    (void)pthread_mutex_lock(&a->lock);
-    a->over = true;
-    (void)pthread_cond_signal(&a->cond);
-    (void)pthread_mutex_unlock(&a->lock);
-}
-
 void bed_deliver(struct bed *w, int64_t id, enum job_state job_state, const char *label, const char *runner)
 {
-    struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+    struct deliver_event ev = {
+        .job_id = id, .repo_id = BED_REPO_ID, .state = job_state, .repo = BED_REPO, .label = label, .runner = runner};
     struct sim_job_info info;
-    struct job j = {.id = id, .run_attempt = 1, .repo_id = BED_REPO_ID, .installation_id = 7, .state = job_state};
-    char text[128];
 
     assert_true(sim_github_job(w->gh, id, &info));
-    j.run_id = info.run_id;
-    j.queued_ms = j.updated_ms = clock_now_ms();
-    j.repo = mem_strdup(BED_REPO);
-    j.head_sha = mem_strdup("0123456789012345678901234567890123456789");
-    j.name = mem_strdup("train");
-    (void)snprintf(text, sizeof(text), "[\"%s\"]", label);
-    j.labels_json = mem_strdup(text);
-    j.label_key = mem_strdup(label);
-    j.runner_name = mem_strdup(runner);
-    (void)snprintf(text, sizeof(text), "00000000-0000-0000-0000-%012d", ++w->deliveries);
-    engine_deliver(w->g, text, &j, answered, &a);
-    engine_flush(w->g);
-    (void)pthread_mutex_lock(&a.lock);
-    while (!a.over)
-        (void)pthread_cond_wait(&a.cond, &a.lock);
-    (void)pthread_mutex_unlock(&a.lock);
+    ev.run_id = info.run_id;
+    deliver(w->g, &ev);
 }
 
 int64_t bed_create_job(struct bed *w, const struct sim_job_spec *spec, const char *label)

@@ -27,7 +27,6 @@ struct bed {
     struct db *db; /* a second look at its tables */
     struct engine *g;
     bool fork_jobs;
-    int deliveries;
 };
 
 /* For cmocka: clock set, everything up / everything down, failing when GitHub was asked what it would not expect. */

@@ -7,9 +7,9 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/engine_int.h"
+#include "tests/support/deliver.h"
 #include "tests/support/env.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,6 @@ struct world {
     struct crypto_key *key;
     struct store *store;
     struct engine *g;
-    int deliveries;
 };
 
 static int setup(void **state)
@@ -84,52 +83,16 @@ static int teardown(void **state)
 
 /* --- what happens ----------------------------------------------------------------------------------------------- */
 
-struct answer {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool over;
-};
-
-static void answered(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
+static void happened(struct world *w, int64_t repo_id, int64_t id, enum job_state job_state, const char *key,
+                     const char *runner)
 {
-    struct answer *a = arg;
-
-    (void)outcome;
-    (void)e;
-    assert_int_equal(rc, 0);
-    (void)pthread_mutex_lock(&a->lock);
-    a->over = true;
-    (void)pthread_cond_signal(&a->cond);
-    (void)pthread_mutex_unlock(&a->lock);
-}
-
-static void deliver(struct world *w, int64_t repo_id, int64_t id, enum job_state job_state, const char *key,
-                    const char *runner)
-{
-    struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-    struct job j = {.id = id,
-                    .run_id = 1,
-                    .run_attempt = 1,
-                    .repo_id = repo_id,
-                    .installation_id = 7,
-                    .queued_ms = NOW,
-                    .updated_ms = NOW,
-                    .state = job_state};
-    char guid[64];
-
-    j.repo = mem_strdup("octo/train");
-    j.head_sha = mem_strdup("0123456789012345678901234567890123456789");
-    j.name = mem_strdup("train");
-    j.labels_json = mem_strdup("[\"x\"]");
-    j.label_key = mem_strdup(key);
-    j.runner_name = mem_strdup(runner);
-    (void)snprintf(guid, sizeof(guid), "00000000-0000-0000-0000-%012d", ++w->deliveries);
-    engine_deliver(w->g, guid, &j, answered, &a);
-    engine_flush(w->g);
-    (void)pthread_mutex_lock(&a.lock);
-    while (!a.over)
-        (void)pthread_cond_wait(&a.cond, &a.lock);
-    (void)pthread_mutex_unlock(&a.lock);
+    deliver(w->g, &(struct deliver_event){.job_id = id,
+                                          .run_id = 1,
+                                          .repo_id = repo_id,
+                                          .state = job_state,
+                                          .repo = "octo/train",
+                                          .label = key,
+                                          .runner = runner});
 }
 
 struct admit {
@@ -152,7 +115,7 @@ static void queue(struct world *w, int64_t id, const char *key)
     struct admit a = {w, id, key};
     struct err e;
 
-    deliver(w, REPO, id, JOB_QUEUED, key, NULL);
+    happened(w, REPO, id, JOB_QUEUED, key, NULL);
     assert_int_equal(store_write(w->store, admit_tx, &a, &e), 0);
 }
 
@@ -246,7 +209,7 @@ static void test_balance__one_job_wants_one_machine_however_often_it_is_looked_a
     queue(w, 1, "gpu");
     assert_int_equal(see(w).n, 1);
     assert_int_equal(store_write(w->store, admit_tx, &a, &e), 0);
-    deliver(w, REPO, 1, JOB_QUEUED, "gpu", NULL);
+    happened(w, REPO, 1, JOB_QUEUED, "gpu", NULL);
     assert_int_equal(see(w).n, 1);
 }
 
@@ -268,7 +231,7 @@ static void test_balance__a_stolen_machine_leaves_neither_job_without(void **sta
     queue(w, 2, "gpu");
     machine_for(w, 1, first);
     boot(w, first);
-    deliver(w, REPO, 2, JOB_RUNNING, "gpu", first); /* the other job got it */
+    happened(w, REPO, 2, JOB_RUNNING, "gpu", first); /* the other job got it */
     assert_int_equal(state_of(w, first), M_BUSY);
     assert_int_equal(see(w).n, 2); /* the second one's machine now serves the first: nothing new */
     assert_int_equal(see(w).marked, 0);
@@ -285,7 +248,7 @@ static void test_balance__a_machine_taken_by_other_labels_is_replaced_and_the_ot
     machine_for(w, 2, second);
     boot(w, first);
     boot(w, second);
-    deliver(w, REPO, 2, JOB_RUNNING, "gpu", first);
+    happened(w, REPO, 2, JOB_RUNNING, "gpu", first);
     assert_int_equal(see(w).n, 3); /* one more for the first job */
     assert_int_equal(see(w).marked, 1);
     assert_int_equal(state_of(w, second), M_BOOTING);
@@ -298,7 +261,7 @@ static void test_balance__cancelled_while_queued_ends_a_machine_that_never_went_
 
     queue(w, 1, "gpu");
     machine_for(w, 1, name);
-    deliver(w, REPO, 1, JOB_DONE, "gpu", NULL);
+    happened(w, REPO, 1, JOB_DONE, "gpu", NULL);
     assert_int_equal(state_of(w, name), M_ENDING);
 }
 
@@ -310,7 +273,7 @@ static void test_balance__cancelled_while_booting_keeps_it_for_the_grace_and_the
     queue(w, 1, "gpu");
     machine_for(w, 1, name);
     boot(w, name);
-    deliver(w, REPO, 1, JOB_DONE, "gpu", NULL);
+    happened(w, REPO, 1, JOB_DONE, "gpu", NULL);
     assert_int_equal(see(w).marked, 1);
     queue(w, 2, "gpu");
     assert_int_equal(see(w).n, 1);
@@ -328,8 +291,8 @@ static void test_balance__completed_ends_the_machine_it_names_and_no_other(void 
     machine_for(w, 2, second);
     boot(w, first);
     boot(w, second);
-    deliver(w, REPO, 1, JOB_RUNNING, "gpu", second);
-    deliver(w, REPO, 1, JOB_DONE, "gpu", second);
+    happened(w, REPO, 1, JOB_RUNNING, "gpu", second);
+    happened(w, REPO, 1, JOB_DONE, "gpu", second);
     assert_int_equal(state_of(w, second), M_ENDING);
     assert_int_equal(state_of(w, first), M_BOOTING);
 }
@@ -342,9 +305,9 @@ static void test_balance__a_foreign_runners_completion_ends_nothing(void **state
     queue(w, 1, "gpu");
     machine_for(w, 1, name);
     boot(w, name);
-    deliver(w, REPO, 5, JOB_DONE, "gpu", "GitHub Actions 5");
+    happened(w, REPO, 5, JOB_DONE, "gpu", "GitHub Actions 5");
     assert_int_equal(state_of(w, name), M_BOOTING);
-    deliver(w, REPO + 1, 6, JOB_DONE, "gpu", name); /* another repository's runner that took the same name */
+    happened(w, REPO + 1, 6, JOB_DONE, "gpu", name); /* another repository's runner that took the same name */
     assert_int_equal(state_of(w, name), M_BOOTING);
 }
 
@@ -356,9 +319,9 @@ static void test_balance__completed_before_in_progress_before_queued_ends_the_sa
     queue(w, 1, "gpu");
     machine_for(w, 1, name);
     boot(w, name);
-    deliver(w, REPO, 2, JOB_DONE, "gpu", name);
-    deliver(w, REPO, 2, JOB_RUNNING, "gpu", name);
-    deliver(w, REPO, 2, JOB_QUEUED, "gpu", NULL);
+    happened(w, REPO, 2, JOB_DONE, "gpu", name);
+    happened(w, REPO, 2, JOB_RUNNING, "gpu", name);
+    happened(w, REPO, 2, JOB_QUEUED, "gpu", NULL);
     assert_int_equal(state_of(w, name), M_ENDING);
     assert_int_equal(see(w).n, 2); /* the first job still waits, and has a new one */
 }

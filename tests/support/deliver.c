@@ -1,0 +1,77 @@
+#include "tests/support/deliver.h"
+
+#include "server/base/clock.h"
+#include "server/base/id.h"
+#include "server/base/json.h"
+#include "server/base/mem.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define INSTALLATION 7
+#define SHA "0123456789012345678901234567890123456789"
+
+struct answer {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool over;
+    int rc;
+};
+
+static void answered(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
+{
+    struct answer *a = arg;
+
+    (void)outcome;
+    (void)e;
+    (void)pthread_mutex_lock(&a->lock);
+    a->rc = rc;
+    a->over = true;
+    (void)pthread_cond_signal(&a->cond);
+    (void)pthread_mutex_unlock(&a->lock);
+}
+
+static void fill_job(struct job *j, const struct deliver_event *ev)
+{
+    json_t *labels;
+    struct err e;
+
+    *j = (struct job){.id = ev->job_id,
+                      .run_id = ev->run_id,
+                      .run_attempt = 1,
+                      .repo_id = ev->repo_id,
+                      .installation_id = INSTALLATION,
+                      .state = ev->state,
+                      .queued_ms = clock_now_ms(),
+                      .updated_ms = clock_now_ms()};
+    assert_int_equal(js_pack(&e, &labels, "[s]", ev->label), 0);
+    assert_int_equal(js_dump(labels, &j->labels_json, &e), 0);
+    json_decref(labels);
+    j->repo = mem_strdup(ev->repo);
+    j->head_sha = mem_strdup(SHA);
+    j->name = mem_strdup("train");
+    j->label_key = mem_strdup(ev->label);
+    j->runner_name = mem_strdup(ev->runner);
+}
+
+void deliver(struct engine *g, const struct deliver_event *ev)
+{
+    struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, -1};
+    char guid[ID_ULID_LEN + 1];
+    struct job j;
+
+    fill_job(&j, ev);
+    id_ulid(guid);
+    engine_deliver(g, guid, &j, answered, &a);
+    engine_flush(g);
+    (void)pthread_mutex_lock(&a.lock);
+    while (!a.over)
+        (void)pthread_cond_wait(&a.cond, &a.lock);
+    (void)pthread_mutex_unlock(&a.lock);
+    assert_int_equal(a.rc, 0);
+}

@@ -1,0 +1,18 @@
+/* Hand a workflow_job event to an engine as the webhook does, and wait until it is on disk. */
+#ifndef MUSTER_TESTS_SUPPORT_DELIVER_H
+#define MUSTER_TESTS_SUPPORT_DELIVER_H
+
+#include "server/engine/engine.h"
+
+struct deliver_event {
+    int64_t job_id, run_id, repo_id;
+    enum job_state state;
+    const char *repo;   /* owner/name */
+    const char *label;  /* its only label */
+    const char *runner; /* NULL = none yet */
+};
+
+/* Each call is a new delivery id. The test fails when it cannot be stored. */
+void deliver(struct engine *g, const struct deliver_event *ev);
+
+#endif
