@@ -257,6 +257,21 @@ static int load_variable(struct conf *c, size_t at, const char *name, const char
     return 0;
 }
 
+/* Which of the two was meant cannot be told, and a stale one would be a riddle. */
+static int refuse_both(const char *name, conf_getenv_fn *getenv_fn, void *getenv_arg, struct err *e)
+{
+    AUTO_BUF struct buf other = BUF_INIT(256);
+    const char *full, *text;
+
+    buf_addf(&other, "%s_FILE", name);
+    if (buf_str(&other, &full, e))
+        return -1;
+    text = getenv_fn(getenv_arg, full);
+    return text == NULL || *text == '\0'
+               ? 0
+               : err_set(e, ERR_INVALID, "$%s and $%s are both set: set one of them", name, full);
+}
+
 int conf_load_env(struct conf *c, conf_getenv_fn *getenv_fn, void *getenv_arg, struct err *e)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -265,7 +280,8 @@ int conf_load_env(struct conf *c, conf_getenv_fn *getenv_fn, void *getenv_arg, s
         char name[64];
 
         while (!found && conf_next_word(&names, name)) {
-            if (load_variable(c, i, name, "", getenv_fn, getenv_arg, &found, e))
+            if (load_variable(c, i, name, "", getenv_fn, getenv_arg, &found, e) ||
+                (found && conf_is_secret(&c->keys[i]) && refuse_both(name, getenv_fn, getenv_arg, e)))
                 return -1;
             if (!found && conf_is_secret(&c->keys[i]) &&
                 load_variable(c, i, name, "_FILE", getenv_fn, getenv_arg, &found, e))

@@ -280,6 +280,20 @@ static void test_conf__variables_expand_in_values_and_an_unset_one_is_an_error(v
     refused("name: ${a b}\n", "m.yml:1:7: expected ${NAME}; write $$ for a dollar sign");
 }
 
+static void test_conf__a_secret_given_twice_is_refused_rather_than_guessed(void **state)
+{
+    AUTO_CONF struct conf *c = conf_new("server", keys);
+    const char *env[] = {"T_TOKEN", "one", "T_TOKEN_FILE", "/two", NULL};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(conf_load_env(c, fake_env, env, &e), -1);
+    assert_string_equal(e.msg, "$T_TOKEN and $T_TOKEN_FILE are both set: set one of them");
+    env[3] = "";
+    assert_int_equal(conf_load_env(c, fake_env, env, &e), 0);
+    assert_string_equal(secret_reveal(conf_secret(c, "token")), "one");
+}
+
 static void test_conf__secrets_come_from_files_without_their_last_newline(void **state)
 {
     AUTO_CONF struct conf *c = conf_new("server", keys);
@@ -371,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_conf__addresses_need_a_host_or_none_and_a_port),
         cmocka_unit_test(test_conf__urls_are_http_with_a_host_and_carry_no_credentials),
         cmocka_unit_test(test_conf__variables_expand_in_values_and_an_unset_one_is_an_error),
+        cmocka_unit_test(test_conf__a_secret_given_twice_is_refused_rather_than_guessed),
         cmocka_unit_test_setup_teardown(test_conf__secrets_come_from_files_without_their_last_newline, make_dir,
                                         drop_dir),
         cmocka_unit_test(test_conf__a_secret_is_given_once),
