@@ -341,7 +341,7 @@ int cli_serve(int argc, char **argv)
                                                 {"--check", NULL, NULL, "check the settings and exit"},
                                                 {NULL, NULL, NULL, NULL}};
     static const struct cli_command command = {
-        "serve", "[-c FILE] [--check]",
+        "serve", "[-c FILE] [--listen ADDR] [--admin-listen ADDR] [--check]",
         "The daemon. SIGTERM drains and ends, SIGHUP takes up new settings. Settings come from the\n"
         "file, overridden by the environment, overridden by options.",
         options};
