@@ -50,11 +50,11 @@ const struct conf_key server_conf_server_keys[] = {
      .help = "tag on everything we create: two deployments in one account never touch each other"},
     {.name = "workers",
      .type = CONF_INT,
-     .def = "32",
+     .def = "64",
      .env = "MUSTER_WORKERS",
      .min = 1,
      .max = 256,
-     .help = "threads that talk to GitHub and the clouds"},
+     .help = "calls to GitHub and the clouds at once, at most; a quarter is kept for teardown"},
     {.name = NULL},
 };
 

@@ -26,7 +26,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     const struct engine_cloud *clouds;
     size_t n_clouds;
     const char *deployment;
-    int workers; /* threads; 0 = 32 */
+    int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
     bool fork_jobs;         /* policy.fork_jobs: allow */
     bool bare_self_hosted;  /* policy.bare_self_hosted: allow */

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define QUEUE_MAX 256
+#define WORKERS_DEFAULT 64
 #define STACK_BYTES ((size_t)512 * 1024)
 #define IDLE_WAIT_MS 60000
 
@@ -30,8 +31,8 @@ struct workers {
     pthread_cond_t ended;    /* for drain: a worker became free */
     struct task queue[QUEUE_MAX];
     size_t head, queued;
-    int n, busy;
-    int reserve; /* of these, kept free for teardown: a cloud that hangs must not delay another's end */
+    int n, running, busy; /* at most; threads there are; tasks queued or under way */
+    int reserve;          /* of these, kept free for teardown: a cloud that hangs must not delay another's end */
     bool wake, freed, stop, started;
     pthread_t scheduler, *threads;
 };
@@ -150,6 +151,26 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+static int spawn(struct workers *w, pthread_t *thread, void *(*fn)(void *arg))
+{
+    pthread_attr_t attr;
+    int rc;
+
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+    rc = pthread_create(thread, &attr, fn, w);
+    (void)pthread_attr_destroy(&attr);
+    return rc;
+}
+
+/* With the lock held. A thread for each task as far as the limit goes; where the system has none left, those there are
+ * do the work one after the other. */
+static void add_threads(struct workers *w)
+{
+    while (!w->stop && w->running < w->n && w->running < w->busy && spawn(w, &w->threads[w->running], worker_main) == 0)
+        w->running++;
+}
+
 /* --- scheduler -------------------------------------------------------------------------------------------------- */
 
 struct claim {
@@ -206,6 +227,7 @@ static void claim_some(struct workers *w, struct claim *c, size_t idle)
     for (size_t i = 0; i < c->got; i++)
         w->queue[(w->head + w->queued++) % QUEUE_MAX] = c->tasks[i];
     w->busy += (int)c->got;
+    add_threads(w);
     if (c->got > 0)
         (void)pthread_cond_broadcast(&w->work);
     (void)pthread_mutex_unlock(&w->lock);
@@ -281,8 +303,8 @@ struct workers *workers_new(struct engine *g, task_run_fn *run)
 
     w->g = g;
     w->run = run;
-    w->n = g->c.workers > 0 && g->c.workers <= QUEUE_MAX ? g->c.workers : 32;
-    w->reserve = w->n > 1 ? (w->n + 7) / 8 : 0;
+    w->n = g->c.workers > 0 && g->c.workers <= QUEUE_MAX ? g->c.workers : WORKERS_DEFAULT;
+    w->reserve = w->n / 4;
     w->threads = mem_calloc((size_t)w->n, sizeof(*w->threads));
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -296,18 +318,14 @@ struct workers *workers_new(struct engine *g, task_run_fn *run)
 
 int workers_start(struct workers *w, struct err *e)
 {
-    pthread_attr_t attr;
-    int rc = 0, started = 0;
+    int rc;
 
-    (void)pthread_attr_init(&attr);
-    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
     store_on_task(w->g->c.store, task_due, w);
-    while (started < w->n && (rc = pthread_create(&w->threads[started], &attr, worker_main, w)) == 0)
-        started++;
-    w->n = started;
-    if (started > 0)
-        rc = pthread_create(&w->scheduler, &attr, scheduler_main, w);
-    (void)pthread_attr_destroy(&attr);
+    rc = spawn(w, &w->threads[0], worker_main);
+    if (rc != 0)
+        return err_sys(e, ERR_INVALID, rc, "cannot start a worker thread");
+    w->running = 1;
+    rc = spawn(w, &w->scheduler, scheduler_main);
     if (rc == 0) {
         w->started = true;
         return 0;
@@ -316,9 +334,8 @@ int workers_start(struct workers *w, struct err *e)
     w->stop = true;
     (void)pthread_cond_broadcast(&w->work);
     (void)pthread_mutex_unlock(&w->lock);
-    for (int i = 0; i < started; i++)
-        (void)pthread_join(w->threads[i], NULL);
-    return err_sys(e, ERR_INVALID, rc, "cannot start %d worker threads", w->n);
+    (void)pthread_join(w->threads[0], NULL);
+    return err_sys(e, ERR_INVALID, rc, "cannot start the scheduler's thread");
 }
 
 void workers_drain(struct workers *w, int64_t grace_ms)
@@ -341,7 +358,7 @@ void workers_drain(struct workers *w, int64_t grace_ms)
         log_warn(EV("engine.waiting"), FI("count", w->busy));
     (void)pthread_mutex_unlock(&w->lock);
     (void)pthread_join(w->scheduler, NULL);
-    for (int i = 0; i < w->n; i++)
+    for (int i = 0; i < w->running; i++)
         (void)pthread_join(w->threads[i], NULL);
     store_on_task(w->g->c.store, NULL, NULL);
     w->started = false;

@@ -111,7 +111,7 @@ static void test_server_conf__the_environment_alone_suffices_and_defaults_are_th
     assert_string_equal(conf_str(c->server, "listen"), "0.0.0.0:8080");
     assert_string_equal(conf_str(c->server, "admin_listen"), "127.0.0.1:9090");
     assert_string_equal(conf_str(c->server, "deployment"), "muster");
-    assert_int_equal(conf_int(c->server, "workers"), 32);
+    assert_int_equal(conf_int(c->server, "workers"), 64);
     assert_null(conf_str(c->server, "public_url"));
     assert_string_equal(conf_str(c->top, "store"), "sqlite:/var/lib/muster/muster.db");
     assert_string_equal(conf_str(c->top, "log_level"), "info");
