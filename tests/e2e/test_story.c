@@ -202,6 +202,32 @@ static void test_story__a_second_sigterm_does_not_wait_for_a_cloud_that_hangs(vo
     assert_true(sim_ec2_wait_live(w->ec2, 0, WAIT_MS));
 }
 
+static int setup_long_job(void **state)
+{
+    struct world *w = world_new(&(struct world_conf){.machines_keep_power = true, .work_ms = 1500, .seed = 1});
+
+    *state = w;
+    return world_daemon_up(w) ? 0 : -1;
+}
+
+static void test_story__launches_that_hang_do_not_delay_the_end_of_a_machine(void **state)
+{
+    struct world *w = *state;
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    int64_t running = gpu_job(w, 0);
+
+    assert_true(sim_github_wait_job(w->gh, running, SIM_JOB_IN_PROGRESS, WAIT_MS));
+    sim_http_fault(sim_ec2_http(w->ec2),
+                   &(struct sim_fault){.op = "RunInstances", .kind = SIM_FAULT_HANG, .next = 200});
+    for (int i = 0; i < 100; i++)
+        (void)gpu_job(w, run_of(w, running));
+    while (ec2(w, "RunInstances") < 1 + 48 && clock_mono_ms() < until)
+        (void)sched_yield();
+    assert_true(sim_github_wait_job(w->gh, running, SIM_JOB_COMPLETED, WAIT_MS));
+    assert_true(sim_ec2_wait_live(w->ec2, 0, 5000)); /* the hanging ones end after 30 s only */
+    assert_int_equal(world_daemon_down(w, SIGKILL), 128 + SIGKILL);
+}
+
 static void test_story__no_secret_is_in_the_log(void **state)
 {
     struct world *w = *state;
@@ -233,6 +259,8 @@ int main(void)
         TEST(test_story__a_killed_daemon_takes_up_where_it_was),
         TEST(test_story__sigterm_in_the_middle_ends_cleanly_and_loses_nothing),
         TEST(test_story__a_second_sigterm_does_not_wait_for_a_cloud_that_hangs),
+        cmocka_unit_test_setup_teardown(test_story__launches_that_hang_do_not_delay_the_end_of_a_machine,
+                                        setup_long_job, teardown),
         TEST(test_story__no_secret_is_in_the_log),
     };
 
