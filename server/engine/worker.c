@@ -224,6 +224,8 @@ static void claim_some(struct workers *w, struct claim *c, size_t idle)
         return;
     }
     (void)pthread_mutex_lock(&w->lock);
+    if (w->stop)
+        c->got = 0; /* claimed while the drain began: not begun, and their leases are void at the next start */
     for (size_t i = 0; i < c->got; i++)
         w->queue[(w->head + w->queued++) % QUEUE_MAX] = c->tasks[i];
     w->busy += (int)c->got;
