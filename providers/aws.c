@@ -517,19 +517,49 @@ static int try_subnets(const struct attempt *a, struct instance *out, struct err
     return -1;
 }
 
+/* Everything of an attempt but its image. */
+static int attempt_begin(struct provider *p, const struct launch_request *r, struct attempt *a, struct err *e)
+{
+    *a = (struct attempt){.p = p, .r = r};
+    if (aws_check(p, r->spec, e) || check_request(r, e) || region_of(p, r->spec->region, &a->region, e))
+        return -1;
+    a->at_home = p->region != NULL && strcmp(a->region, p->region) == 0;
+    a->n_subnets = a->at_home ? p->n_subnets : 0;
+    return 0;
+}
+
 static int aws_launch(struct provider *p, const struct launch_request *r, struct instance *out, struct err *e)
 {
-    struct attempt a = {.p = p, .r = r};
-    const char *arch;
+    const char *arch = r->spec->instance_type != NULL ? aws_type_arch(r->spec->instance_type) : NULL;
+    struct attempt a;
 
-    if (aws_check(p, r->spec, e) || check_request(r, e) || region_of(p, r->spec->region, &a.region, e))
+    if (attempt_begin(p, r, &a, e) ||
+        aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, a.image, e))
         return -1;
-    arch = aws_type_arch(r->spec->instance_type);
-    if (aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, a.image, e))
-        return -1;
-    a.at_home = p->region != NULL && strcmp(a.region, p->region) == 0;
-    a.n_subnets = a.at_home ? p->n_subnets : 0;
     return try_subnets(&a, out, e);
+}
+
+/* One request for each subnet: the next one is made where the one before found no room. */
+static int aws_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)
+{
+    AUTO_BUF struct buf url = BUF_INIT(1024);
+    struct launch_request shown = *r;
+    struct attempt a;
+    const char *text;
+
+    shown.user_data = NULL;
+    if (attempt_begin(p, &shown, &a, e) || aws_client_ec2_url(&p->client, a.region, &url, e))
+        return -1;
+    buf_addc(&url, '/');
+    (void)snprintf(a.image, sizeof(a.image), text_has_prefix(r->spec->image, "ami-") ? "%s" : "<image %.20s>",
+                   r->spec->image);
+    for (size_t subnet = 0; subnet == 0 || subnet < a.n_subnets; subnet++) {
+        AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
+
+        if (buf_str(&url, &text, e) || launch_form(&form, &a, subnet, e) || aws_form_show(text, &form, list, e))
+            return -1;
+    }
+    return 0;
 }
 
 const struct provider_ops provider_aws = {
@@ -540,6 +570,7 @@ const struct provider_ops provider_aws = {
     .open = aws_open,
     .arch = aws_arch,
     .check = aws_check,
+    .render = aws_render,
     .launch = aws_launch,
     .describe = aws_describe,
     .destroy = aws_destroy,

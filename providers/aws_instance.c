@@ -1,6 +1,7 @@
 #include "providers/aws_instance.h"
 
 #include "providers/common/aws_find.h"
+#include "providers/common/mask.h"
 #include "server/base/text.h"
 
 #include <stdio.h>
@@ -36,7 +37,7 @@ static void read_reason(const struct xml_node *item, struct instance *out)
     (void)snprintf(out->detail, sizeof(out->detail), "%s", text);
     for (n = strlen(out->detail); n > 0 && !text_utf8_valid(out->detail, n);)
         out->detail[--n] = '\0'; /* a character cut in two */
-    aws_mask_runs(out->detail);
+    mask_runs(out->detail);
     if (code == NULL || (out->state != INSTANCE_ENDING && out->state != INSTANCE_GONE))
         return;
     if (strcmp(code, "Server.InsufficientInstanceCapacity") == 0 || strcmp(code, "Server.SpotInstanceTermination") == 0)

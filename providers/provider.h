@@ -28,6 +28,7 @@ struct machine_spec {
     const char *instance_type; /* the cloud's own name */
     const char *image;         /* any form of CIRUN-YML.md for this cloud */
     const char *gpu;           /* NULL = none asked for */
+    const char *os;            /* "linux", "windows", "macos"; NULL = linux: how its image takes user-data */
     bool spot;
     const json_t *extra; /* extra_config as an object, or NULL */
 };
@@ -45,12 +46,16 @@ struct tag {
 
 struct launch_request {
     const struct machine_spec *spec;
-    const char *name;  /* machine = runner name; at most 63 characters of a-z 0-9 - */
-    const char *token; /* idempotency: same token = same machine; at most 48 characters of a-z 0-9 - */
-    const struct secret *user_data;
+    const char *name;               /* machine = runner name; at most 63 characters of a-z 0-9 - */
+    const char *token;              /* idempotency: same token = same machine; at most 48 characters of a-z 0-9 - */
+    const struct secret *user_data; /* NULL only for render */
+    int64_t lifetime_s;             /* longest life, for clouds that end a machine by themselves; 0 = not said */
     bool first_try;         /* nothing went out with this token before: no need to look for what a lost answer left */
     const struct tag *tags; /* TAG_DEPLOYMENT and TAG_MACHINE among them */
     size_t n_tags;
+    /* What a long launch is at ("pulling the image: 12 of 40 MB"), for a person; NULL = nobody listens. */
+    void (*say)(void *arg, const char *text);
+    void *say_arg;
 };
 
 enum instance_state { INSTANCE_PENDING, INSTANCE_RUNNING, INSTANCE_ENDING, INSTANCE_GONE };
@@ -73,7 +78,9 @@ struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
     const char *deployment; /* value of TAG_DEPLOYMENT; list returns nothing that carries another one */
     conf_getenv_fn *getenv_fn;
     void *getenv_arg;
-    int timeout_ms; /* of each HTTP request; 0 = the provider's own choice */
+    int timeout_ms;                       /* of each HTTP request; 0 = the provider's own choice */
+    bool (*pause)(void *arg, int64_t ms); /* waits between two looks at what takes its time (common/poll.h) */
+    void *pause_arg;
 };
 
 struct provider_ops {
@@ -94,7 +101,18 @@ struct provider_ops {
     /* Is the spec complete and sound as far as can be told offline? ERR_INVALID with the remedy. */
     int (*check)(struct provider *p, const struct machine_spec *s, struct err *e);
 
-    /* Same token twice = one machine, also when the first answer was lost. */
+    /*
+     * The requests by which launch would make this machine, appended to `list` as {"method", "url", "headers", "body"
+     * or "form"}; secrets and user-data are "***", what only the cloud can tell stands in angle brackets ("<id of
+     * flavor g1>"). No network, no credentials needed. Fails as check does.
+     */
+    int (*render)(struct provider *p, const struct launch_request *r, json_t *list, struct err *e);
+
+    /*
+     * Same token twice = one machine, also when the first answer was lost. A refusal that the cloud gives only after it
+     * accepted (an operation that failed, a machine in error) is waited for, for a while, and what was half made is
+     * removed before the failure is reported; what is still open then is a success with INSTANCE_PENDING.
+     */
     int (*launch)(struct provider *p, const struct launch_request *r, struct instance *out, struct err *e);
 
     /* Not there any more is success with INSTANCE_GONE. By name only (ref->id empty): GONE also when it may not be
@@ -104,7 +122,8 @@ struct provider_ops {
     /* Ask for its end, with everything launched with it. Already gone = 0. Success does not mean gone yet. */
     int (*destroy)(struct provider *p, const struct instance *ref, struct err *e);
 
-    /* Every machine of this deployment in one region (NULL = the account's default), all pages. A failure on any page
+    /* Every machine of this deployment in one region (NULL = the account's default; a cloud whose lists know no regions
+     * gives those of all), all pages. A failure on any page
      * fails the call: then nothing may be concluded from what `each` saw. each returning -1 stops with its error. */
     int (*list)(struct provider *p, const char *region, int (*each)(void *arg, const struct instance *i, struct err *e),
                 void *arg, struct err *e);

@@ -25,17 +25,12 @@ static int send_once(const struct call *c, const struct aws_keys *keys, struct a
     return aws_json_call(c->service, keys, c->action, c->json, c->json_out, fault, e);
 }
 
-static bool same_secret(const struct secret *a, const struct secret *b)
-{
-    return secret_len(a) == secret_len(b) && crypto_equal(secret_reveal(a), secret_reveal(b), secret_len(a));
-}
-
 static bool same_keys(const struct aws_keys *a, const struct aws_keys *b)
 {
     bool same_id = strcmp(a->access_key_id, b->access_key_id) == 0;
 
-    return same_id && same_secret(a->session_token, b->session_token) &&
-           same_secret(a->secret_access_key, b->secret_access_key);
+    return same_id && crypto_same(a->session_token, b->session_token) &&
+           crypto_same(a->secret_access_key, b->secret_access_key);
 }
 
 /* Keys that were refused are asked for anew, once; what comes back unchanged is not sent again. */
@@ -68,6 +63,11 @@ static int service_url(const struct aws_client *c, const char *name, const char 
         return aws_endpoint(c->getenv_fn, c->getenv_arg, name, region, out, e);
     buf_adds(out, c->ec2_url);
     return 0;
+}
+
+int aws_client_ec2_url(const struct aws_client *c, const char *region, struct buf *out, struct err *e)
+{
+    return service_url(c, "ec2", region, out, e);
 }
 
 int aws_client_ec2(const struct aws_client *c, const char *region, const char *action, const struct buf *form,

@@ -20,6 +20,9 @@ struct aws_client { /* everything borrowed */
 int aws_client_ec2(const struct aws_client *c, const char *region, const char *action, const struct buf *form,
                    const struct secret *hide, struct xml_doc **out, struct aws_fault *fault, struct err *e) MUST_USE;
 
+/* The address of EC2 in a region, appended to out. */
+int aws_client_ec2_url(const struct aws_client *c, const char *region, struct buf *out, struct err *e) MUST_USE;
+
 /* A public parameter of Systems Manager; the caller frees *out. */
 int aws_client_ssm_parameter(const struct aws_client *c, const char *region, const char *name, char **out,
                              struct err *e) MUST_USE;

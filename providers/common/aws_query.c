@@ -1,5 +1,6 @@
 #include "providers/common/aws_query.h"
 
+#include "providers/common/mask.h"
 #include "server/base/clock.h"
 #include "server/base/text.h"
 
@@ -113,23 +114,6 @@ bool aws_fault_is_stale_keys(const struct aws_fault *f)
     return false;
 }
 
-void aws_mask_runs(char *text)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=%_-";
-
-    while (*text != '\0') {
-        size_t n = strspn(text, alphabet);
-
-        if (n >= 64) {
-            memcpy(text, "***", 3);
-            memmove(text + 3, text + n, strlen(text + n) + 1);
-            n = 3;
-        }
-        text += n;
-        text += strcspn(text, alphabet);
-    }
-}
-
 int aws_endpoint(conf_getenv_fn *getenv_fn, void *arg, const char *service, const char *region, struct buf *out,
                  struct err *e)
 {
@@ -182,6 +166,30 @@ void aws_form_add(struct buf *f, const char *value, const char *name_fmt, ...)
     va_end(ap);
     buf_addf(f, "&%s=", name);
     text_url_escape(f, value, strlen(value));
+}
+
+int aws_form_show(const char *url, const struct buf *form, json_t *list, struct err *e)
+{
+    AUTO_JSON json_t *params = json_object(), *one = NULL;
+    const char *at;
+
+    if (buf_str(form, &at, e))
+        return -1;
+    while (*at != '\0') {
+        AUTO_BUF struct buf name = BUF_INIT(256), value = BUF_INIT(AWS_FORM_MAX);
+        size_t n = strcspn(at, "="), end = strcspn(at, "&");
+
+        buf_add(&name, at, n);
+        if (text_url_unescape(at + n + 1, end - n - 1, true, &value, e))
+            return -1;
+        (void)json_object_set_new(params, name.p, json_string(value.p != NULL ? value.p : ""));
+        at += end;
+        at += *at == '&' ? 1 : 0;
+    }
+    if (js_pack(e, &one, "{s:s, s:s, s:{s:s}, s:O}", "method", "POST", "url", url, "headers", "Authorization", "***",
+                "form", params))
+        return -1;
+    return json_array_append(list, one) == 0 ? 0 : err_set(e, ERR_BUG, "a request could not be shown");
 }
 
 /* "https://host:443/base" -> host as the Host header has it, and the path that is requested. */
@@ -296,7 +304,7 @@ static void mask(const struct context *c, char *text)
         secret_mask(c->keys->session_token, text);
     }
     secret_mask(c->hide, text);
-    aws_mask_runs(text);
+    mask_runs(text);
 }
 
 /* The service refused with a code (may be "") and a sentence (may be NULL). */

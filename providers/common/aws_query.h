@@ -34,6 +34,8 @@ int aws_region_check(const char *region, struct err *e) MUST_USE;
 #define AWS_FORM_MAX ((size_t)256 * 1024)
 void aws_form_begin(struct buf *f, const char *action, const char *version);
 void aws_form_add(struct buf *f, const char *value, const char *name_fmt, ...) PRINTF(3, 4);
+/* Append to `list` how a call with this form would look: {"method", "url", "form": {name: value}}. */
+int aws_form_show(const char *url, const struct buf *form, json_t *list, struct err *e) MUST_USE;
 
 /* What the service said when it refused. */
 struct aws_fault {
@@ -52,9 +54,6 @@ int aws_query(const struct aws_service *s, const struct aws_keys *keys, const ch
 /* The JSON 1.1 protocol: target as "AmazonSSM.GetParameter". The caller owns *out. */
 int aws_json_call(const struct aws_service *s, const struct aws_keys *keys, const char *target, const json_t *body,
                   json_t **out, struct aws_fault *fault, struct err *e) MUST_USE;
-
-/* Replace runs of 64 or more characters of base64 or percent-encoding by "***": tokens, user-data, key material. */
-void aws_mask_runs(char *text);
 
 /* Would fresh credentials perhaps be accepted? */
 bool aws_fault_is_stale_keys(const struct aws_fault *f);

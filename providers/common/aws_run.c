@@ -12,6 +12,8 @@ static int add_user_data(struct buf *form, const struct secret *data, struct err
     AUTO(buf_wipe) struct buf base64 = BUF_INIT((size_t)2 * AWS_USER_DATA_MAX);
     const char *text = NULL;
 
+    if (data == NULL)
+        aws_form_add(form, "***", "UserData");
     if (secret_len(data) == 0)
         return 0;
     text_base64(&base64, secret_reveal(data), secret_len(data));

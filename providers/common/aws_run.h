@@ -16,8 +16,8 @@ struct aws_run {
     const char *const *groups;
     size_t n_groups;
     bool spot;
-    const json_t *extra; /* extra_config; may be NULL */
-    const struct secret *user_data;
+    const json_t *extra;            /* extra_config; may be NULL */
+    const struct secret *user_data; /* NULL = only to be shown */
 };
 
 /* ERR_INVALID as aws_disks_check. The form holds user-data: wipe it. */

@@ -95,6 +95,11 @@ bool crypto_equal(const void *a, const void *b, size_t len)
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+bool crypto_same(const struct secret *a, const struct secret *b)
+{
+    return secret_len(a) == secret_len(b) && crypto_equal(secret_reveal(a), secret_reveal(b), secret_len(a));
+}
+
 void crypto_random(void *out, size_t len)
 {
     need(len <= INT32_MAX && RAND_bytes(out, (int)len) == 1, "random numbers");

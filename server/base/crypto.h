@@ -24,6 +24,8 @@ void crypto_hmac_end(struct crypto_hmac *h, unsigned char out[CRYPTO_SHA256_LEN]
 
 /* Equal, in time that depends on len alone. */
 bool crypto_equal(const void *a, const void *b, size_t len);
+/* The same of two secrets, whose lengths may show; NULL equals NULL and "". */
+bool crypto_same(const struct secret *a, const struct secret *b);
 
 void crypto_random(void *out, size_t len); /* ends the process when the system has no randomness */
 

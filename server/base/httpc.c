@@ -423,6 +423,7 @@ static CURLcode set_all(CURL *easy, const struct httpc_req *req, const struct ta
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, t);
+    SET(CURLOPT_FRESH_CONNECT, req->once ? 1L : 0L);
     if (req->unix_socket != NULL)
         SET(CURLOPT_UNIX_SOCKET_PATH, req->unix_socket);
     if (req->unix_socket != NULL || is_link_local(target))

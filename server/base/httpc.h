@@ -40,6 +40,8 @@ struct httpc_req {
     int timeout_ms;          /* whole request; 0 = 30,000 */
     size_t max_answer;       /* bytes of body; 0 = 1 MiB */
     const char *unix_socket; /* path; NULL = TCP */
+    bool once; /* must not arrive twice: on a connection of its own (a request on a kept one that turns out
+                  dead is repeated by libcurl, though it may have been acted upon) */
 };
 
 struct httpc_res {

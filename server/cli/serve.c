@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/metric.h"
+#include "server/base/pause.h"
 #include "server/config/server_conf.h"
 #include "server/engine/engine.h"
 
@@ -37,6 +38,7 @@ struct daemon {
     struct httpc *http;
     struct github *github;
     struct provider_env env;
+    struct pause *pause; /* what the clouds wait with */
     struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
     size_t n_clouds;
     struct store *store;
@@ -81,8 +83,12 @@ static int load_settings(const struct serve_args *a, struct daemon *d, struct er
 
 static int open_clouds(struct daemon *d, struct err *e)
 {
-    d->env = (struct provider_env){
-        .http = d->http, .deployment = conf_str(d->conf->server, "deployment"), .getenv_fn = conf_getenv_process};
+    d->pause = pause_new();
+    d->env = (struct provider_env){.http = d->http,
+                                   .deployment = conf_str(d->conf->server, "deployment"),
+                                   .getenv_fn = conf_getenv_process,
+                                   .pause = pause_for,
+                                   .pause_arg = d->pause};
     for (size_t i = 0; i < d->conf->n_clouds; i++) {
         const struct cloud_account *a = &d->conf->clouds[i];
 
@@ -226,6 +232,7 @@ static void close_all(struct daemon *d)
         api_server_stop(d->api, DRAIN_INTAKE_MS);
     if (d->engine != NULL) {
         log_info(EV("engine.draining"));
+        pause_end(d->pause);
         engine_drain(d->engine, DRAIN_CALLS_MS);
     }
     store_close(d->store); /* its last answers still reach the server */
@@ -233,6 +240,7 @@ static void close_all(struct daemon *d)
     engine_free(d->engine);
     for (size_t i = 0; i < d->n_clouds; i++)
         d->clouds[i].ops->close(d->clouds[i].provider);
+    pause_free(d->pause);
     github_free(d->github);
     httpc_free(d->http);
     crypto_key_free(d->key);

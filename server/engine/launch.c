@@ -15,7 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAME_TRY_MAX 6 /* unclear outcomes of one candidate before it is left for the next */
+#define SAY_EVERY_MS 5000 /* between two words of a long launch */
+#define SAME_TRY_MAX 6    /* unclear outcomes of one candidate before it is left for the next */
 
 static const struct metric_desc launches = {METRIC_COUNTER, "muster_launches_total",
                                             "Launch calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -146,12 +147,43 @@ static int render(const struct attempt *a, const struct engine_cloud *cloud, con
     return bootstrap_render(&p, cloud->ops->user_data_max, out, e);
 }
 
-static int call_cloud(const struct attempt *a, const struct machine_spec *s, struct instance *got, struct err *e)
+/* What a long launch is at: the job says so, and the lease of the task goes on. */
+struct word {
+    struct attempt *a;
+    const char *text;
+    int64_t last_ms;
+};
+
+static int word_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct word *w = arg;
+
+    return store_task_renew(t, w->a->task, clock_now_ms() + LEASE_MS, e) ||
+                   job_note(t, w->a->m->job_id, WANT_MACHINE, w->text, e)
+               ? -1
+               : 0;
+}
+
+static void say(void *arg, const char *text)
+{
+    struct word *w = arg;
+    struct err e;
+
+    if (clock_mono_ms() - w->last_ms < SAY_EVERY_MS)
+        return;
+    w->last_ms = clock_mono_ms();
+    w->text = text;
+    if (store_write(w->a->g->c.store, word_tx, w, &e))
+        log_warn(EV("launch.unsaid"), FS("machine", w->a->m->name), FE(&e));
+}
+
+static int call_cloud(struct attempt *a, const struct machine_spec *s, struct instance *got, struct err *e)
 {
     const struct engine_cloud *cloud = machine_cloud(a->g, s->cloud);
     AUTO_SECRET struct secret *user_data = NULL;
     char token[96], job[24], expires[24];
     const struct machine *m = a->m;
+    struct word words = {.a = a, .last_ms = clock_mono_ms() - SAY_EVERY_MS};
     struct tag tags[] = {{TAG_DEPLOYMENT, a->g->c.deployment},
                          {TAG_MACHINE, m->name},
                          {TAG_JOB, job},
@@ -160,9 +192,12 @@ static int call_cloud(const struct attempt *a, const struct machine_spec *s, str
     struct launch_request r = {.spec = s,
                                .name = m->name,
                                .token = token,
+                               .lifetime_s = (m->expires_ms - clock_now_ms()) / 1000,
                                .first_try = a->doubt_ms == 0,
                                .tags = tags,
-                               .n_tags = ARRAY_LEN(tags)};
+                               .n_tags = ARRAY_LEN(tags),
+                               .say = say,
+                               .say_arg = &words};
 
     if (cloud == NULL)
         return err_set(e, ERR_AUTH, "cloud %s is not set up here (settings: clouds.%s)", s->cloud, s->cloud);

@@ -16,21 +16,42 @@ static void must(int rc, const struct err *e)
     abort();
 }
 
-/* Whatever the settings do not say leads to the server too, and to no metadata service. */
+/* "URL" and what follows it: the server's address. */
+static const char *address(const struct bed *b, const char *value, char out[300])
+{
+    if (strncmp(value, "URL", 3) != 0)
+        return value;
+    (void)snprintf(out, 300, "%s%s", b->server != NULL ? raw_url(b->server) : "http://127.0.0.1:1", value + 3);
+    return out;
+}
+
+/* Nothing but what the dialect says, and no metadata service. */
 static const char *bed_environment(void *arg, const char *name)
 {
-    const struct bed *b = arg;
+    struct bed *b = arg;
 
-    if (strcmp(name, "AWS_ENDPOINT_URL") == 0)
-        return b->server != NULL ? raw_url(b->server) : NULL;
-    return strcmp(name, "AWS_EC2_METADATA_DISABLED") == 0 ? "true" : NULL;
+    for (size_t i = 0; b->d->env != NULL && b->d->env[i][0] != NULL; i++) {
+        if (strcmp(b->d->env[i][0], name) == 0)
+            return address(b, b->d->env[i][1], b->env_text[i]);
+    }
+    return NULL;
+}
+
+/* Waiting costs no time: the test's clock stands still, and so does the deadline; it ends with its own count. */
+static bool bed_pause(void *arg, int64_t ms)
+{
+    struct bed *b = arg;
+
+    b->paused_ms += ms;
+    return atomic_fetch_add(&b->pauses, 1) >= b->max_pauses;
 }
 
 static void set(struct bed *b, const char *name, const char *value)
 {
+    char text[300];
     struct err e;
 
-    must(conf_set(b->acct, name, strcmp(value, "URL") == 0 ? raw_url(b->server) : value, "the test", &e), &e);
+    must(conf_set(b->acct, name, address(b, value, text), "the test", &e), &e);
 }
 
 struct bed *bed_open(const struct fake_dialect *d, const struct bed_setting *more, size_t n_more)
@@ -54,7 +75,10 @@ struct bed *bed_open(const struct fake_dialect *d, const struct bed_setting *mor
                                    .deployment = BED_DEPLOYMENT,
                                    .getenv_fn = bed_environment,
                                    .getenv_arg = b,
-                                   .timeout_ms = 20000};
+                                   .timeout_ms = 20000,
+                                   .pause = bed_pause,
+                                   .pause_arg = b};
+    b->max_pauses = 200;
     must(b->ops->open(b->acct, &b->env, &b->p, &e), &e);
     return b;
 }

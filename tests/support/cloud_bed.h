@@ -6,6 +6,8 @@
 
 #include "tests/support/fake_cloud.h"
 
+#include <stdatomic.h>
+
 #define BED_DEPLOYMENT "muster"
 
 struct bed_setting {
@@ -21,6 +23,9 @@ struct bed {
     struct conf *acct;
     struct provider_env env;
     struct provider *p;
+    _Atomic int64_t paused_ms;         /* what the provider waited for in all; no time passes */
+    _Atomic size_t pauses, max_pauses; /* after so many pauses the daemon "ends" */
+    char env_text[16][300];
 };
 
 /* Settings beyond the dialect's own. */

@@ -203,12 +203,18 @@ static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *a
         refuse_with("InvalidAction", action, answer);
 }
 
+static bool is_create(const struct raw_request *r)
+{
+    return strstr(r->body, "Action=RunInstances") != NULL;
+}
+
 static const char *const settings[][2] = {{"region", "eu-west-1"},
                                           {"access_key_id", "AKIAEXAMPLE"},
                                           {"secret_access_key", "kvJ8wZqSecretOfTheAccount0123456789abcdE"},
                                           {"session_token", "FwoGZXIvYXdzEJr/TokenOfTheSession//////////wEaDH"},
                                           {"endpoint_url", "URL"},
                                           {NULL, NULL}};
+static const char *const env[][2] = {{"AWS_ENDPOINT_URL", "URL"}, {"AWS_EC2_METADATA_DISABLED", "true"}, {NULL, NULL}};
 static const char *const secrets[] = {"kvJ8wZqSecretOfTheAccount0123456789abcdE",
                                       "FwoGZXIvYXdzEJr/TokenOfTheSession//////////wEaDH", NULL};
 static const struct fake_refusal refusals[] = {{"no-capacity.xml", 500, ERR_CAPACITY},
@@ -242,6 +248,7 @@ static const char *const nonsense[] = {
 
 const struct fake_dialect fake_aws = {.name = "aws",
                                       .settings = settings,
+                                      .env = env,
                                       .secrets = secrets,
                                       .refusals = refusals,
                                       .nonsense = nonsense,
@@ -251,5 +258,6 @@ const struct fake_dialect fake_aws = {.name = "aws",
                                       .unknown_id = "i-00000000000000fff",
                                       .tag_key_max = 128,
                                       .tag_value_max = 256,
+                                      .is_create = is_create,
                                       .act = act,
                                       .refuse = refuse};

@@ -36,16 +36,20 @@ static int faulty_answer(struct fake_cloud *c, const struct raw_request *r, stru
 int fake_handle(void *cloud, const struct raw_request *r, struct buf *answer)
 {
     struct fake_cloud *c = cloud;
+    const struct fake_dialect *d = c->dialect;
     int act = RAW_ANSWER;
+    bool hit;
 
     (void)pthread_mutex_lock(&c->lock);
+    hit = c->faulty && (d->is_auth == NULL || !d->is_auth(r)) &&
+          (!c->fault.at_create || d->is_create == NULL || d->is_create(r));
     c->requests++;
-    if (c->faulty && c->fault.skip == 0) {
+    if (hit && c->fault.skip == 0) {
         act = faulty_answer(c, r, answer);
     } else {
-        if (c->faulty)
+        if (hit)
             c->fault.skip--;
-        c->dialect->act(c, r, answer);
+        d->act(c, r, answer);
     }
     (void)pthread_mutex_unlock(&c->lock);
     return act;
@@ -81,6 +85,26 @@ size_t fake_requests(struct fake_cloud *c)
     return n;
 }
 
+/* '%' in a format stands for the number. */
+static void fill_format(const char *format, size_t n, char id[64])
+{
+    const char *at = strchr(format, '%');
+
+    (void)snprintf(id, 64, "%.*s%zu%s", (int)(at - format), format, n, at + 1);
+}
+
+static void make_id(const struct fake_cloud *c, const char *name, char id[64])
+{
+    const char *format = c->dialect->id_format;
+
+    if (c->dialect->id_is_name)
+        (void)snprintf(id, 64, "%s", name);
+    else if (format == NULL)
+        (void)snprintf(id, 64, "i-%017zx", c->n + 1);
+    else
+        fill_format(format, c->n + 1, id);
+}
+
 struct fake_machine *fake_add(struct fake_cloud *c, const char *name, const char *token, const char *deployment)
 {
     struct fake_machine *m = &c->machines[c->n];
@@ -88,7 +112,8 @@ struct fake_machine *fake_add(struct fake_cloud *c, const char *name, const char
     if (c->n == FAKE_MAX_MACHINES)
         abort();
     memset(m, 0, sizeof(*m));
-    (void)snprintf(m->id, sizeof(m->id), "i-%017zx", c->n + 1);
+    make_id(c, name, m->id);
+    m->doom = c->doom;
     (void)snprintf(m->name, sizeof(m->name), "%s", name);
     (void)snprintf(m->token, sizeof(m->token), "%s", token);
     (void)snprintf(m->deployment, sizeof(m->deployment), "%s", deployment);
@@ -101,6 +126,24 @@ struct fake_machine *fake_by_token(struct fake_cloud *c, const char *token)
 {
     for (size_t i = 0; i < c->n; i++) {
         if (strcmp(c->machines[i].token, token) == 0)
+            return &c->machines[i];
+    }
+    return NULL;
+}
+
+struct fake_machine *fake_by_id(struct fake_cloud *c, const char *id)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (strcmp(c->machines[i].id, id) == 0)
+            return &c->machines[i];
+    }
+    return NULL;
+}
+
+struct fake_machine *fake_by_name(struct fake_cloud *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (!c->machines[i].gone && strcmp(c->machines[i].name, name) == 0)
             return &c->machines[i];
     }
     return NULL;
@@ -148,4 +191,47 @@ bool fake_form(const char *body, const char *name, char *out, size_t size)
         body = *end == '&' ? end + 1 : NULL;
     }
     return false;
+}
+
+bool fake_query(const struct raw_request *r, const char *name, char *out, size_t size)
+{
+    const char *query = strchr(r->path, '?');
+
+    return query != NULL && fake_form(query + 1, name, out, size);
+}
+
+bool fake_is(const struct raw_request *r, const char *method, const char *path_glob)
+{
+    char path[1024];
+
+    (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(r->path, "?"), r->path);
+    return strcmp(r->method, method) == 0 && text_glob(path_glob, path);
+}
+
+void fake_last_part(const struct raw_request *r, char *out, size_t size)
+{
+    char path[1024];
+
+    (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(r->path, "?"), r->path);
+    (void)snprintf(out, size, "%s", strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path);
+}
+
+void fake_json(struct buf *answer, int status, const char *headers, json_t *doc)
+{
+    char *text = json_dumps(doc, JSON_COMPACT);
+
+    if (text == NULL)
+        abort();
+    raw_answer(answer, status, headers, text);
+    free(text);
+    json_decref(doc);
+}
+
+json_t *fake_body(const struct raw_request *r)
+{
+    json_t *doc = json_loadb(r->body, r->body_len, JSON_REJECT_DUPLICATES, NULL);
+
+    if (doc == NULL)
+        abort();
+    return doc;
 }

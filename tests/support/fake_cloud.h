@@ -15,12 +15,15 @@
 
 struct fake_machine {
     char id[64], name[64], token[80], deployment[64], region[64];
+    char type[64]; /* for clouds whose lists differ by it */
     bool gone;
+    const struct fake_refusal *doom; /* it was accepted and then failed like this; NULL = it is well */
 };
 
 /* What to say instead of the truth. */
 struct fake_fault {
-    size_t skip;       /* after so many requests that are answered as usual */
+    size_t skip;       /* after so many requests that are answered as usual; credentials do not count */
+    bool at_create;    /* only requests that make a machine are hit */
     bool after_acting; /* the request is carried out, and its answer lost */
     int status;        /* 0 = no answer at all: the connection is closed */
     const char *headers, *body;
@@ -37,7 +40,8 @@ struct fake_cloud {
     size_t page_size, requests;
     struct fake_fault fault;
     bool faulty;
-    bool lies; /* answers every look-up by filter with all there is */
+    const struct fake_refusal *doom; /* of every machine made from now on */
+    bool lies;                       /* answers every look-up by filter with all there is */
 };
 
 struct fake_refusal {
@@ -55,6 +59,15 @@ struct fake_dialect {
     const char *region, *type, *image;   /* of a sound spec */
     const char *unknown_id;              /* well written, of no machine */
     size_t tag_key_max, tag_value_max;   /* 0 = no tags to test */
+    const char *const (*env)[2];         /* environment of the account, ended by NULL; NULL = none; "URL" as above */
+    const char *id_format;               /* of a new machine's id, '%' = its number; NULL = as EC2 writes them */
+    bool id_is_name;                     /* the cloud's id of a machine is its name */
+    bool names_are_unique;               /* it refuses a name that is taken, whoever has it */
+    bool one_page;                       /* its lists come whole */
+    bool destroy_says_nothing;           /* a success of destroy has no document to be wrong in */
+    const struct fake_refusal *dooms; /* refusals that come after the acceptance; ended by fixture NULL; NULL = none */
+    bool (*is_auth)(const struct raw_request *r);   /* for credentials: always answered truthfully; NULL = none are */
+    bool (*is_create)(const struct raw_request *r); /* it makes a machine; NULL = any may */
     /* Answer a request truthfully (lock held). */
     void (*act)(struct fake_cloud *c, const struct raw_request *r, struct buf *answer);
     /* A refusal whose sentence is text. */
@@ -70,13 +83,28 @@ size_t fake_alive(struct fake_cloud *c);
 size_t fake_requests(struct fake_cloud *c);
 struct fake_machine *fake_add(struct fake_cloud *c, const char *name, const char *token, const char *deployment);
 struct fake_machine *fake_by_token(struct fake_cloud *c, const char *token);
+struct fake_machine *fake_by_id(struct fake_cloud *c, const char *id);
+/* The one that is not gone, or NULL. */
+struct fake_machine *fake_by_name(struct fake_cloud *c, const char *name);
 
 /* A file of tests/fixtures; ends the program when it cannot be read. The caller frees. */
 char *fake_fixture(const char *cloud, const char *name);
 
 /* A form's parameter, decoded, into out; false when it is absent. */
 bool fake_form(const char *body, const char *name, char *out, size_t size);
+/* The same of a request's query. */
+bool fake_query(const struct raw_request *r, const char *name, char *out, size_t size);
+/* Does the request have this method and path, its query aside? '*' and '?' in the path as in text_glob. */
+bool fake_is(const struct raw_request *r, const char *method, const char *path_glob);
+/* What stands behind the last '/' of its path, cut at the query. */
+void fake_last_part(const struct raw_request *r, char *out, size_t size);
+/* A JSON answer; steals doc. */
+void fake_json(struct buf *answer, int status, const char *headers, json_t *doc);
+/* The request's body; ends the program when it is no JSON. The caller owns it. */
+json_t *fake_body(const struct raw_request *r);
 
-extern const struct fake_dialect fake_aws;
+/* One for each cloud, fake_NAME.c. */
+extern const struct fake_dialect fake_aws, fake_digitalocean;
+extern const struct fake_dialect *const fake_clouds[]; /* all, ended by NULL */
 
 #endif

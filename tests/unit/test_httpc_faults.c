@@ -152,6 +152,23 @@ static void test_httpc_faults__broken_answers_are_passing_faults(void **state)
     }
 }
 
+static void test_httpc_faults__what_must_not_arrive_twice_is_not_sent_again_on_a_dead_connection(void **state)
+{
+    static const struct raw_step steps[] = {{.act = RAW_ANSWER, .bytes = OK}, {.act = RAW_CLOSE, .bytes = ""}};
+    AUTO_HTTPC struct httpc *h = client();
+    AUTO_RAW struct rawserver *s = script(steps, ARRAY_LEN(steps));
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct httpc_req req = {.method = "POST", .url = raw_url(s), .body = "{}", .body_len = 2, .timeout_ms = 10000};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(httpc_do(h, &req, &res, &e), 0);
+    req.once = true;
+    assert_int_equal(httpc_do(h, &req, &res, &e), -1);
+    assert_int_equal(e.kind, ERR_RETRY);
+    assert_int_equal(raw_count(s), 2);
+}
+
 static void test_httpc_faults__a_refused_connection_says_so(void **state)
 {
     static const struct raw_step step = {.bytes = OK};
@@ -262,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_httpc_faults__endless_bodies_and_headers_are_cut_off),
         cmocka_unit_test(test_httpc_faults__many_headers_are_cut_off),
         cmocka_unit_test(test_httpc_faults__broken_answers_are_passing_faults),
+        cmocka_unit_test(test_httpc_faults__what_must_not_arrive_twice_is_not_sent_again_on_a_dead_connection),
         cmocka_unit_test(test_httpc_faults__a_refused_connection_says_so),
         cmocka_unit_test(test_httpc_faults__only_absolute_http_urls_are_taken),
         cmocka_unit_test(test_httpc_faults__headers_and_methods_cannot_smuggle_lines),

@@ -1,0 +1,8 @@
+/* The clouds that the contract suite is tried on. */
+#include "tests/support/fake_cloud.h"
+
+const struct fake_dialect *const fake_clouds[] = {
+    &fake_aws,
+    &fake_digitalocean,
+    NULL,
+};
