@@ -7,14 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A stopped machine still costs and will not end by itself: until it is terminated it counts as running. */
 static int read_state(const char *name, enum instance_state *out, struct err *e)
 {
     static const struct {
         const char *name;
         enum instance_state state;
-    } states[] = {{"pending", INSTANCE_PENDING}, {"running", INSTANCE_RUNNING},      {"stopping", INSTANCE_RUNNING},
-                  {"stopped", INSTANCE_RUNNING}, {"shutting-down", INSTANCE_ENDING}, {"terminated", INSTANCE_GONE}};
+    } states[] = {{"pending", INSTANCE_PENDING}, {"running", INSTANCE_RUNNING},      {"stopping", INSTANCE_STOPPED},
+                  {"stopped", INSTANCE_STOPPED}, {"shutting-down", INSTANCE_ENDING}, {"terminated", INSTANCE_GONE}};
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
         if (strcmp(states[i].name, name) == 0) {

@@ -219,8 +219,10 @@ static int read_state(const char *status, enum instance_state *out, struct err *
 {
     if (strcmp(status, "new") == 0)
         *out = INSTANCE_PENDING;
-    else if (strcmp(status, "active") == 0 || strcmp(status, "off") == 0 || strcmp(status, "archive") == 0)
-        *out = INSTANCE_RUNNING; /* off: it costs until it is destroyed */
+    else if (strcmp(status, "active") == 0)
+        *out = INSTANCE_RUNNING;
+    else if (strcmp(status, "off") == 0 || strcmp(status, "archive") == 0)
+        *out = INSTANCE_STOPPED;
     else
         return err_set(e, ERR_RETRY, "the status of a droplet is none of DigitalOcean's");
     return 0;

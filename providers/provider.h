@@ -58,7 +58,8 @@ struct launch_request {
     void *say_arg;
 };
 
-enum instance_state { INSTANCE_PENDING, INSTANCE_RUNNING, INSTANCE_ENDING, INSTANCE_GONE };
+/* STOPPED: powered off, or beyond running ever again, but still there, costing or holding a quota: destroy it. */
+enum instance_state { INSTANCE_PENDING, INSTANCE_RUNNING, INSTANCE_STOPPED, INSTANCE_ENDING, INSTANCE_GONE };
 
 /* What the cloud says. Plain value. As a reference (describe, destroy) only id, region and name count; id may be empty
  * when the launch's answer was lost: then it is looked up by TAG_MACHINE = name. */
@@ -67,8 +68,9 @@ struct instance {
     enum instance_state state;
     int64_t created_ms; /* 0 = unknown */
     int64_t expires_ms; /* from TAG_EXPIRES; 0 = unknown */
-    enum err_kind why;  /* ENDING, GONE: ERR_CAPACITY when the cloud took it back or never had room; else ERR_NONE */
-    char detail[200];   /* the cloud's reason, for a person; may be empty */
+    enum err_kind
+        why; /* STOPPED, ENDING, GONE: ERR_CAPACITY when the cloud took it back or never had room; else ERR_NONE */
+    char detail[200]; /* the cloud's reason, for a person; may be empty */
 };
 
 struct provider;

@@ -68,12 +68,12 @@ static int check_cloud(struct check *c, struct err *e)
         log_warn(EV("machine.unchecked"), FS("machine", c->m->name), FE(&cause));
         return 0;
     }
-    if (got.state != INSTANCE_GONE && got.state != INSTANCE_ENDING)
+    if (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING)
         return note_instance(c, &got, e);
     if (c->m->instance_id[0] == '\0' && c->now_ms < c->m->doubt_ms + SETTLE_MS)
         return 0; /* not found by its name yet */
-    (void)snprintf(reason, sizeof(reason), "the cloud says it is gone%s%.200s", got.detail[0] != '\0' ? ": " : "",
-                   got.detail);
+    (void)snprintf(reason, sizeof(reason), "the cloud says it is %s%s%.200s",
+                   got.state == INSTANCE_STOPPED ? "stopped" : "gone", got.detail[0] != '\0' ? ": " : "", got.detail);
     text_tidy(reason);
     return change(c, FSM_LOST, reason, e);
 }

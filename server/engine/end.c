@@ -113,6 +113,7 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     switch (got.state) {
     case INSTANCE_PENDING:
     case INSTANCE_RUNNING:
+    case INSTANCE_STOPPED:
         return destroy(g, m, cloud, task, next, e);
     case INSTANCE_ENDING:
         again(next, workers_backoff_ms(task->attempts, GONE_FIRST_MS, 60 * 1000));

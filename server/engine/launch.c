@@ -428,6 +428,12 @@ static int look(struct attempt *a, struct instance *got, struct err *e)
     return cloud->ops->describe(cloud->provider, &ref, got, e);
 }
 
+/* One that stopped already is adopted too: its first look finds that out, and ends it. */
+static bool is_there(const struct instance *i)
+{
+    return i->state == INSTANCE_PENDING || i->state == INSTANCE_RUNNING || i->state == INSTANCE_STOPPED;
+}
+
 /* No candidate is left behind while a machine of it may come to light: adopt it, or wait until it cannot any more.
  * *clear: there is none; else the task goes on as next says. */
 static int resolve(struct attempt *a, bool *clear, struct err *e)
@@ -444,7 +450,7 @@ static int resolve(struct attempt *a, bool *clear, struct err *e)
                  cause.msg);
         return same_again(a, &cause, 10 * 1000, e);
     }
-    if (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING)
+    if (is_there(&got))
         return accepted(a, &got, e);
     *clear = clock_now_ms() >= settled_ms;
     if (*clear)
@@ -486,7 +492,7 @@ static int refused(struct attempt *a, const struct err *refusal, bool *done, str
         struct instance got;
         struct err ignored;
 
-        if (look(a, &got, &ignored) == 0 && (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING))
+        if (look(a, &got, &ignored) == 0 && is_there(&got))
             return accepted(a, &got, e);
     }
     if (refusal->kind == ERR_THROTTLED || (unclear && a->tries < SAME_TRY_MAX))

@@ -219,6 +219,19 @@ static void test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits(voi
     assert_int_equal(memcloud_made(w->aws), 2);
 }
 
+static void test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced(void **state)
+{
+    struct bed *w = *state;
+
+    (void)bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    memcloud_stop(w->aws, bed_call(w->aws, 0).name);
+    for (int i = 0; i < 2000 && memcloud_made(w->aws) < 2; i++)
+        bed_pass(w, 10 * 1000);
+    assert_int_equal(memcloud_made(w->aws), 2);
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+}
+
 static void test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first(void **state)
 {
     struct bed *w = *state;
@@ -401,6 +414,7 @@ int main(void)
         TEST(test_engine__a_label_nobody_has_is_refused_with_the_nearest),
         TEST(test_engine__a_machine_that_never_registers_is_replaced_by_the_next_candidate),
         TEST(test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits),
+        TEST(test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced),
         TEST(test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first),
         TEST(test_engine__destroying_is_repeated_until_the_cloud_does_it),
         TEST(test_engine__a_lifetime_that_is_over_ends_the_machine),

@@ -12,7 +12,7 @@
 
 struct box {
     char id[32], name[64], token[96], region[64];
-    bool live;
+    bool live, stopped;
     int64_t found_from_ms; /* by its name */
     char *user_data;
 };
@@ -97,7 +97,7 @@ static void fill(const struct box *b, struct instance *out)
     (void)snprintf(out->id, sizeof(out->id), "%s", b->id);
     (void)snprintf(out->name, sizeof(out->name), "%s", b->name);
     (void)snprintf(out->region, sizeof(out->region), "%s", b->region);
-    out->state = b->live ? INSTANCE_RUNNING : INSTANCE_GONE;
+    out->state = !b->live ? INSTANCE_GONE : b->stopped ? INSTANCE_STOPPED : INSTANCE_RUNNING;
 }
 
 static void note_call(struct memcloud *f, const struct launch_request *r)
@@ -314,6 +314,14 @@ void memcloud_end(struct memcloud *f, size_t box)
     (void)pthread_mutex_lock(&f->lock);
     f->boxes[box].live = false;
     (void)pthread_cond_broadcast(&f->changed);
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_stop(struct memcloud *f, const char *name)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_boxes; i++)
+        f->boxes[i].stopped = f->boxes[i].stopped || strcmp(f->boxes[i].name, name) == 0;
     (void)pthread_mutex_unlock(&f->lock);
 }
 

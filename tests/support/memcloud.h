@@ -34,6 +34,8 @@ struct memcloud_chance {
 void memcloud_chance(struct memcloud *f, const struct memcloud_chance *c);
 /* The machine is gone, as a reclaimed spot instance is. */
 void memcloud_lose(struct memcloud *f, const char *name);
+/* It powered itself off on a cloud where that does not end it: it lives on, stopped. */
+void memcloud_stop(struct memcloud *f, const char *name);
 
 /* One launch call, as it came in. */
 struct memcloud_call {
