@@ -81,7 +81,7 @@ static int do_open(const struct conf *acct, const struct provider_env *env, stru
 {
     struct provider *p;
 
-    if (!conf_has(acct, "token"))
+    if (!conf_has(acct, "token") && env->http != NULL)
         return err_set(e, ERR_INVALID, "clouds.digitalocean.token is missing: set it there or in $DIGITALOCEAN_TOKEN");
     if (conf_str(acct, "region") != NULL && region_check(conf_str(acct, "region"), e))
         return err_wrap(e, "clouds.digitalocean.region");

@@ -76,6 +76,8 @@ struct instance {
 struct provider;
 
 struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
+    /* NULL: opened to check and render only, on any machine: missing credentials are no error, and what is missing of
+     * the account stands in angle brackets ("<subscription_id>"). */
     struct httpc *http;
     const char *deployment; /* value of TAG_DEPLOYMENT; list returns nothing that carries another one */
     conf_getenv_fn *getenv_fn;

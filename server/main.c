@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
     {"serve", "the daemon", cli_serve},
     {"check", "validate .cirun.yml files", cli_check},
+    {"plan", "what a job with these labels would get", cli_plan},
     {"version", "print the version", cli_version},
 };
 

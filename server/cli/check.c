@@ -5,12 +5,9 @@
 #include "server/base/text.h"
 #include "server/config/cirun_yml.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define READ_MAX (CIRUN_YML_MAX * 4)
 
@@ -29,33 +26,6 @@ static const char *severity_name(enum cirun_severity s)
     return s == CIRUN_ERROR ? "error" : "warning";
 }
 
-/* A device or a pipe may never end: no more is read than it takes to say that it is too large. */
-static int read_some(const char *file, struct buf *out, struct err *e)
-{
-    int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-    char chunk[8192];
-    ssize_t n = 0;
-    int saved;
-
-    if (fd < 0)
-        return err_sys(e, ERR_INVALID, errno, "%s: cannot be opened", file);
-    while (!out->over && (n = read(fd, chunk, sizeof(chunk))) > 0)
-        buf_add(out, chunk, (size_t)n);
-    saved = errno;
-    if (fd != STDIN_FILENO)
-        (void)close(fd);
-    if (out->over)
-        return err_set(e, ERR_INVALID, "%s: the file is larger than %zu bytes", file, CIRUN_YML_MAX);
-    return n < 0 ? err_sys(e, ERR_INVALID, saved, "%s: cannot be read", file) : 0;
-}
-
-/* A stranger's text on somebody's terminal: no control character reaches it. */
-static void print_plain(const char *s, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        (void)putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? (s[i] == '\t' ? ' ' : '?') : s[i]);
-}
-
 /* The line a diagnostic is about, with a caret under its column. */
 static void print_line(const char *text, int line, int column)
 {
@@ -69,7 +39,7 @@ static void print_line(const char *text, int line, int column)
         return;
     end = strchr(at, '\n');
     (void)printf("  %5d | ", line);
-    print_plain(at, end != NULL ? (size_t)(end - at) : strlen(at));
+    cli_print_plain(at, end != NULL ? (size_t)(end - at) : strlen(at));
     (void)printf("\n        | %*s^\n", column > 1 ? column - 1 : 0, "");
 }
 
@@ -121,7 +91,7 @@ static int check_file(struct check_run *run, const char *file, struct err *e)
     const char *s;
     int rc = 0;
 
-    if (read_some(file, &text, e) || buf_str(&text, &s, e))
+    if (cli_read(file, &text, e) || buf_str(&text, &s, e))
         return -1;
     c = cirun_yml_parse(s, text.len, file);
     for (size_t i = 0; i < c->n_diags && rc == 0; i++)

@@ -1,8 +1,11 @@
 #include "server/cli/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int cli_fail(const struct err *e)
 {
@@ -80,4 +83,29 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
             return usage(c, "not usable:", value != NULL ? value : o->name);
     }
     return -1;
+}
+
+int cli_read(const char *file, struct buf *out, struct err *e)
+{
+    int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    char chunk[8192];
+    ssize_t n = 0;
+    int saved;
+
+    if (fd < 0)
+        return err_sys(e, ERR_INVALID, errno, "%s: cannot be opened", file);
+    while (!out->over && (n = read(fd, chunk, sizeof(chunk))) > 0)
+        buf_add(out, chunk, (size_t)n);
+    saved = errno;
+    if (fd != STDIN_FILENO)
+        (void)close(fd);
+    if (out->over)
+        return err_set(e, ERR_INVALID, "%s: the file is larger than %zu bytes", file, out->max);
+    return n < 0 ? err_sys(e, ERR_INVALID, saved, "%s: cannot be read", file) : 0;
+}
+
+void cli_print_plain(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        (void)putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? (s[i] == '\t' ? ' ' : '?') : s[i]);
 }

@@ -2,7 +2,7 @@
 #ifndef MUSTER_CLI_CLI_H
 #define MUSTER_CLI_CLI_H
 
-#include "server/base/err.h"
+#include "server/base/buf.h"
 
 #include <stddef.h>
 
@@ -10,6 +10,7 @@ enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_plan(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* One option of a subcommand, for parsing and for --help. */
@@ -32,5 +33,12 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
 
 /* "muster: sentence" on standard error; returns CLI_FAILED. */
 int cli_fail(const struct err *e);
+
+/* Append a file ("-" is standard input), at most out's ceiling. A device or a pipe may never end: no more is read than
+ * it takes to say that it is too large. */
+int cli_read(const char *file, struct buf *out, struct err *e) MUST_USE;
+
+/* Print without control characters: a stranger's text on somebody's terminal. */
+void cli_print_plain(const char *s, size_t len);
 
 #endif

@@ -18,6 +18,7 @@ struct loading {
     struct yaml_doc *doc; /* NULL = no file */
     conf_getenv_fn *getenv_fn;
     void *getenv_arg;
+    bool offline; /* nothing is required */
 };
 
 void server_conf_free(struct server_conf *c)
@@ -199,7 +200,7 @@ static int load_cloud(const struct loading *l, const struct yaml_node *clouds, c
 
     if (find_cloud_section(l, clouds, ops, &section, &given, e))
         return -1;
-    if (!given && !ops->configured(&env))
+    if (!given && !l->offline && !ops->configured(&env))
         return 0;
     if (l->c->n_clouds == SERVER_CONF_MAX_CLOUDS)
         return err_set(e, ERR_BUG, "more than %d clouds", SERVER_CONF_MAX_CLOUDS);
@@ -314,14 +315,16 @@ static int load_all(const struct loading *l, struct err *e)
         load_section(l, "policy", server_conf_policy_keys, yaml_get(root, "policy"), &c->policy, e) ||
         load_clouds(l, yaml_get(root, "clouds"), e))
         return -1;
+    if (l->offline)
+        return 0;
     return check_github(c, e) || check_server(c, e) || check_store(c, e) || check_limits(c, e) ? -1 : 0;
 }
 
-int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
-                     struct err *e)
+static int load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, bool offline, struct server_conf **out,
+                struct err *e)
 {
     AUTO(server_conf_free_ptr) struct server_conf *c = mem_zalloc(sizeof(*c));
-    struct loading l = {c, NULL, getenv_fn, getenv_arg};
+    struct loading l = {.c = c, .getenv_fn = getenv_fn, .getenv_arg = getenv_arg, .offline = offline};
     int rc;
 
     if (read_settings(file, &l, e))
@@ -333,4 +336,16 @@ int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_a
     *out = c;
     c = NULL;
     return 0;
+}
+
+int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
+                     struct err *e)
+{
+    return load(file, getenv_fn, getenv_arg, false, out, e);
+}
+
+int server_conf_load_offline(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
+                             struct err *e)
+{
+    return load(file, getenv_fn, getenv_arg, true, out, e);
 }

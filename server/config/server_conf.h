@@ -29,6 +29,10 @@ struct server_conf {
  * readable, admin_token unless loopback. */
 int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
                      struct err *e) MUST_USE;
+/* The same for looking only, on any machine: every cloud of this build is there, with or without its account, and
+ * nothing is required. */
+int server_conf_load_offline(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
+                             struct err *e) MUST_USE;
 void server_conf_free(struct server_conf *c); /* accepts NULL */
 
 /* The tables, for help texts and the example settings' check. Fills at most max entries; returns how many there are. */
