@@ -27,7 +27,9 @@ struct machine_spec {
     const char *region;        /* NULL = the account's default */
     const char *instance_type; /* the cloud's own name */
     const char *image;         /* any form of CIRUN-YML.md for this cloud */
-    const char *gpu;           /* NULL = none asked for */
+    const char *gpu;           /* any spelling of common/gpu_model.h; NULL = none asked for */
+    int gpus;                  /* at least so many GPUs; 0 = not asked: one when gpu is set */
+    int gpu_memory_gb;         /* at least so much memory on each; 0 = not asked */
     const char *os;            /* "linux", "windows", "macos"; NULL = linux: how its image takes user-data */
     bool spot;
     const json_t *extra; /* extra_config as an object, or NULL */

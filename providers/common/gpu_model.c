@@ -285,6 +285,7 @@ bool gpu_model_is_foreign(const char *gpu)
 void gpu_model_with_article(const char *gpu, char *out, size_t size)
 {
     char name[GPU_MODEL_MAX];
+    bool an;
 
     if (!gpu_model_normal(gpu, name)) {
         (void)snprintf(out, size, "a \"%.40s\"", gpu);
@@ -292,7 +293,9 @@ void gpu_model_with_article(const char *gpu, char *out, size_t size)
     }
     for (char *c = name; *c != '\0'; c++)
         *c = (char)(is_letter(*c) ? *c - 'a' + 'A' : *c);
-    (void)snprintf(out, size, "%s %s", strchr("AEFHILMNORSX8", name[0]) != NULL ? "an" : "a", name);
+    /* letters that are spoken with a vowel first; only Radeon is spoken as a word */
+    an = strchr("AEFHILMNORSX8", name[0]) != NULL && !text_has_prefix(name, "RADEON");
+    (void)snprintf(out, size, "%s %s", an ? "an" : "a", name);
 }
 
 const char *gpu_model_gcp(const char *gpu)

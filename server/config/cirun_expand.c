@@ -197,6 +197,6 @@ void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct c
                                            .region = axes[REGION].text[at[REGION]],
                                            .spot = axes[SPOT].flag[at[SPOT]]};
     }
+    out->n_candidates = cirun_gpus(r, map, out, list, total);
     out->candidates = list;
-    out->n_candidates = total;
 }

@@ -29,6 +29,14 @@ const char *cirun_text(struct cirun_reading *r, const struct yaml_node *n, const
 /* One runner's mapping. */
 void cirun_read_runner(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
 
+/* gpus and gpu_memory of the mapping muster. */
+void cirun_read_gpus(struct cirun_reading *r, const struct yaml_node *muster, struct cirun_runner *out);
+
+/* What the runner's wishes for GPUs make of its n candidates (at least 1, at most CIRUN_YML_MAX_CANDIDATES): a missing
+ * instance_type is filled in, those known to be too small go. Returns how many are left, at the front. */
+size_t cirun_gpus(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_runner *runner,
+                  struct cirun_candidate *list, size_t n);
+
 /* The chain of candidates of one runner, whose cloud may be NULL after an error. */
 void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
 

@@ -116,10 +116,14 @@ static void check_idle(struct cirun_reading *r, const struct yaml_node *n, struc
         cirun_fail(r, n, "idle must be a mapping, found %s", yaml_kind_name(n));
 }
 
-static void check_muster(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
+/* The other keys of muster are read by later rules. */
+static void read_muster(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
 {
-    (void)out;
-    if (!yaml_is_null(n) && n->kind != YAML_MAP)
+    if (yaml_is_null(n))
+        return;
+    if (n->kind == YAML_MAP)
+        cirun_read_gpus(r, n, out);
+    else
         cirun_fail(r, n, "muster must be a mapping, found %s", yaml_kind_name(n));
 }
 
@@ -132,7 +136,7 @@ static const struct {
     {"instance_type", NULL},      {"machine_image", NULL},     {"region", NULL},
     {"preemptible", NULL},        {"labels", read_labels},     {"idle", check_idle},
     {"extra_config", read_extra}, {"workflow", read_workflow}, {"run_only_when_triggered_by", read_team},
-    {"count", check_count},       {"muster", check_muster},
+    {"count", check_count},       {"muster", read_muster},
 };
 
 static void read_pair(struct cirun_reading *r, const struct yaml_pair *pair, struct cirun_runner *out)

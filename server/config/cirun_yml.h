@@ -23,7 +23,7 @@ struct cirun_diag {
 /* One concrete try. Strings are borrowed from the file. */
 struct cirun_candidate {
     const char *region;        /* NULL = the account's default */
-    const char *instance_type; /* NULL when missing (allowed with gpu) */
+    const char *instance_type; /* named, or the smallest that the GPU catalogue has for gpu */
     const char *image;         /* text form; Azure mappings as publisher:offer:sku:version */
     bool spot;
 };
@@ -31,7 +31,9 @@ struct cirun_candidate {
 struct cirun_runner {
     const char *name;     /* "" when missing */
     const char *cloud;    /* canonical: "digitalocean" for "do" */
-    const char *gpu;      /* NULL = none */
+    const char *gpu;      /* as written, any spelling of gpu_model.h; NULL = none */
+    int gpus;             /* muster.gpus: at least so many; 0 = not asked */
+    int gpu_memory_gb;    /* muster.gpu_memory: at least so much on each; 0 = not asked */
     const char *workflow; /* NULL = any */
     const char *team;     /* run_only_when_triggered_by; NULL = anybody */
     int line;

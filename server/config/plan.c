@@ -19,6 +19,14 @@ const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
     return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
 }
 
+/* A number that is there only when it was asked for. */
+static int add_least(json_t *one, const char *key, int number, struct err *e)
+{
+    if (number > 0 && json_object_set_new(one, key, json_integer(number)) != 0)
+        return err_set(e, ERR_BUG, "%s could not be added to the plan", key);
+    return 0;
+}
+
 static int add_candidate(json_t *list, const struct plan_release releases[2], const struct cirun_runner *r,
                          const struct cirun_candidate *c, struct err *e)
 {
@@ -30,6 +38,8 @@ static int add_candidate(json_t *list, const struct plan_release releases[2], co
                 boots->arch, "runner_url", boots->url, "runner_sha256", boots->sha256, "cloud", r->cloud, "region",
                 c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu, "spot", c->spot ? 1 : 0,
                 "extra", extra))
+        return -1;
+    if (add_least(one, "gpus", r->gpus, e) || add_least(one, "gpu_memory_gb", r->gpu_memory_gb, e))
         return -1;
     if (json_array_append(list, one) != 0)
         return err_set(e, ERR_BUG, "a candidate could not be added to the plan");
@@ -59,11 +69,25 @@ int plan_build(const struct plan_release releases[2], const struct cirun_runner 
     return js_dump(doc, out, e);
 }
 
+/* Written only when asked for; plans of an earlier version have it never. */
+static int read_least(const json_t *one, const char *key, int *out, struct err *e)
+{
+    int64_t number = 0;
+
+    if (js_opt_i64(one, key, &number, e))
+        return -1;
+    if (number < 0 || number > INT32_MAX)
+        return err_set(e, ERR_BUG, "%s: out of range", key);
+    *out = (int)number;
+    return 0;
+}
+
 static int read_spec(const json_t *one, struct machine_spec *s, struct err *e)
 {
     if (js_str(one, "cloud", &s->cloud, e) || js_opt_str(one, "region", &s->region, e) ||
         js_opt_str(one, "instance_type", &s->instance_type, e) || js_opt_str(one, "image", &s->image, e) ||
-        js_opt_str(one, "gpu", &s->gpu, e) || js_bool(one, "spot", &s->spot, e))
+        js_opt_str(one, "gpu", &s->gpu, e) || read_least(one, "gpus", &s->gpus, e) ||
+        read_least(one, "gpu_memory_gb", &s->gpu_memory_gb, e) || js_bool(one, "spot", &s->spot, e))
         return -1;
     s->extra = json_object_get(one, "extra");
     return 0;

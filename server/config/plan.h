@@ -3,8 +3,8 @@
  * changed file cannot change what a name stands for.
  *
  *     {"candidates": [{"runner": "gpu", "arch": "x64", "runner_url": "…", "runner_sha256": "…", "cloud": "aws",
- *      "region": "eu-west-1", "instance_type": "g4dn.xlarge", "image": "ami-…", "gpu": "t4", "spot": true,
- *      "extra": {…}}, …]}
+ *      "region": "eu-west-1", "instance_type": "g4dn.xlarge", "image": "ami-…", "gpu": "t4", "gpus": 2,
+ *      "gpu_memory_gb": 16, "spot": true, "extra": {…}}, …]}
  */
 #ifndef MUSTER_CONFIG_PLAN_H
 #define MUSTER_CONFIG_PLAN_H

@@ -48,7 +48,7 @@ static void test_cirun_yml__a_runner_is_read_with_all_its_keys(void **state)
                                            "runners:\n"
                                            "  - name: gpu\n"
                                            "    cloud: do\n"
-                                           "    gpu: nvidia-tesla-t4\n"
+                                           "    gpu: nvidia-h100-80gb\n"
                                            "    instance_type: gpu-h100x1-80gb\n"
                                            "    machine_image: 0804786\n"
                                            "    region: ams3\n"
@@ -66,7 +66,7 @@ static void test_cirun_yml__a_runner_is_read_with_all_its_keys(void **state)
     assert_int_equal(c->n_runners, 1);
     assert_string_equal(r->name, "gpu");
     assert_string_equal(r->cloud, "digitalocean");
-    assert_string_equal(r->gpu, "nvidia-tesla-t4");
+    assert_string_equal(r->gpu, "nvidia-h100-80gb");
     assert_string_equal(r->workflow, ".github/workflows/train.yml");
     assert_string_equal(r->team, "ml");
     assert_int_equal(r->line, 5);
@@ -99,11 +99,15 @@ static void test_cirun_yml__what_is_left_out_has_its_default(void **state)
 
 static void test_cirun_yml__a_gpu_may_stand_for_the_instance_type(void **state)
 {
-    AUTO_CIRUN struct cirun_yml *c = parse(RUNNER "    gpu: t4\n    machine_image: i\n");
+    AUTO_CIRUN struct cirun_yml *c = parse(RUNNER "    gpu: t4\n    machine_image: i\n    region: [r, s]\n");
 
     (void)state;
     assert_int_equal(c->n_diags, 0);
-    assert_null(c->runners[0].candidates[0].instance_type);
+    assert_int_equal(c->runners[0].n_candidates, 2);
+    assert_string_equal(c->runners[0].candidates[0].instance_type, "g4dn.xlarge");
+    assert_string_equal(c->runners[0].candidates[1].instance_type, "g4dn.xlarge");
+    assert_int_equal(c->runners[0].gpus, 0);
+    assert_int_equal(c->runners[0].gpu_memory_gb, 0);
 }
 
 static void test_cirun_yml__every_documented_cloud_is_known(void **state)
@@ -302,6 +306,18 @@ static void test_cirun_yml__a_known_key_of_the_wrong_type_is_an_error(void **sta
         {"labels: [a, {b: c}]", "a label must be a string, found a mapping"},
         {"idle: 1", "idle must be a mapping, found a string"},
         {"muster: []", "muster must be a mapping, found a list"},
+        {"muster: {gpus: 0}", "gpus must be a whole number from 1 to 64, found 0"},
+        {"muster: {gpus: 65}", "gpus must be a whole number from 1 to 64, found 65"},
+        {"muster: {gpus: two}", "gpus must be a whole number from 1 to 64, found two"},
+        {"muster: {gpus: [1]}", "gpus must be a whole number from 1 to 64, found a list"},
+        {"muster: {gpu_memory: 24}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 24"},
+        {"muster: {gpu_memory: GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found GB"},
+        {"muster: {gpu_memory: 0GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 0GB"},
+        {"muster: {gpu_memory: 1.5GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 1.5GB"},
+        {"muster: {gpu_memory: 9999999999GB}",
+         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 9999999999GB"},
+        {"muster: {gpu_memory: {a: b}}",
+         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found a mapping"},
         {"extra_config: x", "extra_config must be a mapping, found a string"},
         {"workflow: [a]", "workflow must be a string, found a list"},
         {"count: two", "count must be a whole number, found a string"},

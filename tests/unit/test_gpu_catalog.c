@@ -156,10 +156,15 @@ static void test_gpu_model__what_nvidia_smi_never_lists_is_known(void **state)
 
 static void test_gpu_model__a_person_reads_it_with_its_article(void **state)
 {
-    static const char *const pairs[][2] = {
-        {"v100", "a V100"}, {"nvidia-tesla-t4", "a T4"}, {"a100-80gb", "an A100-80GB"},
-        {"l4", "an L4"},    {"h100", "an H100"},         {"rtx-4090", "an RTX-4090"},
-        {"b200", "a B200"}, {"--", "a \"--\""}};
+    static const char *const pairs[][2] = {{"v100", "a V100"},
+                                           {"nvidia-tesla-t4", "a T4"},
+                                           {"a100-80gb", "an A100-80GB"},
+                                           {"l4", "an L4"},
+                                           {"h100", "an H100"},
+                                           {"rtx-4090", "an RTX-4090"},
+                                           {"b200", "a B200"},
+                                           {"radeon-pro-v520", "a RADEON-PRO-V520"},
+                                           {"--", "a \"--\""}};
     char out[60];
 
     (void)state;

@@ -55,6 +55,28 @@ static void test_plan__what_is_built_reads_back_with_every_field(void **state)
                      75);
 }
 
+static void test_plan__the_least_gpus_are_kept_and_a_plan_without_them_asks_for_none(void **state)
+{
+    AUTO_FREE char *asked = build("runners:\n  - {name: g, cloud: aws, machine_image: ami-1, gpu: t4, labels: [x],\n"
+                                  "     muster: {gpus: 2, gpu_memory: 16GB}}\n",
+                                  1);
+    AUTO_FREE char *silent =
+        build("runners:\n  - {name: g, cloud: aws, instance_type: t3.micro, machine_image: ami-1, labels: [x]}\n", 1);
+    AUTO_PLAN struct plan with = {0}, without = {0};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(plan_parse(asked, &with, &e), 0);
+    assert_string_equal(with.specs[0].instance_type, "g4dn.12xlarge");
+    assert_int_equal(with.specs[0].gpus, 2);
+    assert_int_equal(with.specs[0].gpu_memory_gb, 16);
+    assert_null(strstr(silent, "gpus"));
+    assert_null(strstr(silent, "gpu_memory_gb"));
+    assert_int_equal(plan_parse(silent, &without, &e), 0);
+    assert_int_equal(without.specs[0].gpus, 0);
+    assert_int_equal(without.specs[0].gpu_memory_gb, 0);
+}
+
 static void test_plan__the_runners_of_a_chain_follow_each_other(void **state)
 {
     AUTO_FREE char *text =
@@ -102,6 +124,10 @@ static void test_plan__a_record_that_holds_something_else_is_our_bug_and_says_wh
         "{\"arch\":\"x64\"}",
         "{\"arch\":\"x64\",\"runner_url\":\"u\",\"runner_sha256\":\"s\",\"candidates\":[]}",
         "{\"arch\":\"x64\",\"candidates\":[{\"cloud\":7,\"spot\":true}]}",
+        "{\"candidates\":[{\"cloud\":\"aws\",\"spot\":true,\"arch\":\"x64\",\"runner_url\":\"u\","
+        "\"runner_sha256\":\"s\",\"gpus\":-1}]}",
+        "{\"candidates\":[{\"cloud\":\"aws\",\"spot\":true,\"arch\":\"x64\",\"runner_url\":\"u\","
+        "\"runner_sha256\":\"s\",\"gpu_memory_gb\":\"16\"}]}",
     };
     struct err e;
 
@@ -120,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__what_is_built_reads_back_with_every_field),
+        cmocka_unit_test(test_plan__the_least_gpus_are_kept_and_a_plan_without_them_asks_for_none),
         cmocka_unit_test(test_plan__the_runners_of_a_chain_follow_each_other),
         cmocka_unit_test(test_plan__each_candidate_boots_the_runner_of_its_own_architecture),
         cmocka_unit_test(test_plan__a_record_that_holds_something_else_is_our_bug_and_says_where),
