@@ -51,9 +51,20 @@ static int check(const struct bootstrap_params *p, struct err *e)
     if (strlen(p->runner_sha256) != 64 || strspn(p->runner_sha256, "0123456789abcdef") != 64)
         return err_set(e, ERR_INVALID, "bootstrap: the runner's SHA-256 is \"%s\"; it must be 64 lower-case hex digits",
                        p->runner_sha256);
+    if (p->gpus < 0 || p->gpu_memory_gb < 0)
+        return err_set(e, ERR_INVALID, "bootstrap: %d GPUs with %d GB each cannot be asked for", p->gpus,
+                       p->gpu_memory_gb);
     if (secret_len(p->jit) == 0)
         return err_set(e, ERR_INVALID, "bootstrap: %s has no just-in-time runner configuration", p->name);
     return 0;
+}
+
+/* How many GPUs must answer. */
+static int gpus_needed(const struct bootstrap_params *p)
+{
+    if (p->gpus > 0)
+        return p->gpus;
+    return p->gpu != NULL || p->gpu_memory_gb > 0 ? 1 : 0;
 }
 
 static int add_params(struct buf *b, const struct bootstrap_params *p, struct err *e)
@@ -66,7 +77,6 @@ static int add_params(struct buf *b, const struct bootstrap_params *p, struct er
         {"MUSTER_TYPE", p->instance_type},
         {"MUSTER_REGION", p->region},
         {"MUSTER_ARCH", p->arch},
-        {"MUSTER_GPU", p->gpu},
         {"MUSTER_RUNNER_URL", p->runner_url},
         {"MUSTER_RUNNER_SHA256", p->runner_sha256},
     };
@@ -77,6 +87,7 @@ static int add_params(struct buf *b, const struct bootstrap_params *p, struct er
         if (assign(b, texts[i].name, value, strlen(value), e))
             return -1;
     }
+    buf_addf(b, "MUSTER_GPUS=%d\nMUSTER_GPU_MEMORY=%d\n", gpus_needed(p), p->gpu_memory_gb);
     buf_addf(b, "MUSTER_EXPIRES=%" PRId64 "\nMUSTER_BOOT_DEADLINE=%" PRId64 "\n", p->expires_s, p->boot_deadline_s);
     return assign(b, "MUSTER_JIT", secret_reveal(p->jit), secret_len(p->jit), e);
 }

@@ -13,7 +13,9 @@ struct bootstrap_params {
     const char *name;                           /* machine = runner name */
     const char *cloud, *instance_type, *region; /* for "Set up job"; region may be NULL */
     const char *arch;                           /* "x64", "arm64" */
-    const char *gpu;           /* NULL = no GPU asked for; else it must answer before the runner registers */
+    const char *gpu;           /* NULL = no model asked for; else a GPU must answer before the runner registers */
+    int gpus;                  /* so many must; 0 = one when gpu or gpu_memory_gb is set, else none */
+    int gpu_memory_gb;         /* each with at least so many GiB; 0 = any */
     const char *runner_url;    /* tar.gz of the runner */
     const char *runner_sha256; /* 64 hex digits; the download is refused without a match */
     int64_t expires_s;         /* Unix seconds: power off then, whatever happens */

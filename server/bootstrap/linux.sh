@@ -5,7 +5,8 @@
 # a tabbed end. cloud-init and its relatives run it as root; it needs bash, as the runner does.
 #
 # Parameters: MUSTER_NAME, MUSTER_CLOUD, MUSTER_TYPE, MUSTER_REGION: told in "Set up job". MUSTER_ARCH: x64 or arm64.
-#   MUSTER_GPU: not empty = a GPU must answer before the runner registers. MUSTER_RUNNER_URL, MUSTER_RUNNER_SHA256.
+#   MUSTER_GPUS: so many GPUs must answer before the runner registers, 0 = none; MUSTER_GPU_MEMORY: each with so many
+#   GiB, 0 = any. MUSTER_RUNNER_URL, MUSTER_RUNNER_SHA256.
 #   MUSTER_EXPIRES: Unix seconds, power off then. MUSTER_BOOT_DEADLINE: seconds from the start within which a job must
 #   have started. MUSTER_JIT: the runner's single-use configuration; given to the runner by environment only.
 # Switches, from the environment, for tests and the demo; a real machine has none of them:
@@ -225,6 +226,18 @@ gpu_answers() {
     return 1
 }
 
+# As many as were asked for, each as big? The driver keeps up to 8 % of the memory that a GPU is sold with.
+gpu_enough() {
+    local n each=''
+    n=$(grep -c '^GPU [0-9]' "$state/gpu")
+    if [ "$MUSTER_GPU_MEMORY" != 0 ]; then
+        each=" with $MUSTER_GPU_MEMORY GB"
+        n=$(timeout -k 5 60 nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2>&1 |
+            tee -a "$state/gpu" | awk "\$1 + 0 >= $MUSTER_GPU_MEMORY * 922" | wc -l)
+    fi
+    [ "$n" -ge "$MUSTER_GPUS" ] || fail "GPU: $MUSTER_GPUS$each asked for, $n here: $(last_words "$state/gpu")"
+}
+
 gpu_driver() {
     local utils
     case $(sed -n 's/^ID=//p' /etc/os-release) in
@@ -275,6 +288,7 @@ gpu() {
         fi
         gpu_answers || fail "GPU: $(last_words "$state/gpu")"
     fi
+    gpu_enough
     say "gpu: $(last_words "$state/gpu")"
     [ -z "$self" ] || return
     gpu_docker
@@ -293,7 +307,7 @@ configure() {
     printf '#!/bin/bash\n: >%q\nexit 0\n' "$state/job/started" >"$hook"
     chmod 755 "$hook"
     echo "ACTIONS_RUNNER_HOOK_JOB_STARTED=$hook" >>"$runner/.env"
-    [ -z "$MUSTER_GPU" ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
+    [ "$MUSTER_GPUS" = 0 ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
     printf '[{"group":"muster","detail":"Machine: %s\\nCloud: %s\\nType: %s\\nRegion: %s"}]\n' "$(json_text "$MUSTER_NAME")" \
         "$(json_text "$MUSTER_CLOUD")" "$(json_text "$MUSTER_TYPE")" "$(json_text "$MUSTER_REGION")" >"$runner/.setup_info"
     [ -n "$self" ] || chown -R runner: "$runner"
@@ -340,7 +354,7 @@ main() {
         packages
         user
     fi
-    [ -z "$MUSTER_GPU" ] || gpu
+    [ "$MUSTER_GPUS" = 0 ] || gpu
     get_runner
     configure
     run

@@ -138,6 +138,8 @@ static int render(const struct attempt *a, const struct engine_cloud *cloud, con
                                  .region = s->region,
                                  .arch = boots->arch,
                                  .gpu = s->gpu,
+                                 .gpus = s->gpus,
+                                 .gpu_memory_gb = s->gpu_memory_gb,
                                  .runner_url = boots->url,
                                  .runner_sha256 = boots->sha256,
                                  .expires_s = a->m->expires_ms / 1000,

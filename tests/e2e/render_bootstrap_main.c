@@ -1,10 +1,22 @@
 /* Prints the user-data of one machine, for tests that run it for real.
- * usage: JIT=... render_bootstrap NAME GPU|"" RUNNER_URL RUNNER_SHA256 EXPIRES_S BOOT_DEADLINE_S */
+ * usage: JIT=... [GPUS=N] [GPU_MEMORY=N] render_bootstrap NAME GPU|"" RUNNER_URL RUNNER_SHA256 EXPIRES_S
+ * BOOT_DEADLINE_S */
 #include "server/base/text.h"
 #include "server/bootstrap/bootstrap.h"
 
 #include <stdio.h>
 #include <string.h>
+
+static int number(const char *variable, int *out, struct err *e)
+{
+    const char *text = getenv(variable);
+    int64_t n = 0;
+
+    if (text != NULL && text_i64(text, 0, 1024, &n, e))
+        return -1;
+    *out = (int)n;
+    return 0;
+}
 
 static int render(char **argv, struct secret **out, struct err *e)
 {
@@ -22,6 +34,8 @@ static int render(char **argv, struct secret **out, struct err *e)
         .jit = jit,
     };
 
+    if (number("GPUS", &p.gpus, e) || number("GPU_MEMORY", &p.gpu_memory_gb, e))
+        return -1;
     if (text_i64(argv[5], 0, INT64_MAX, &p.expires_s, e) || text_i64(argv[6], 0, INT64_MAX, &p.boot_deadline_s, e))
         return -1;
     return bootstrap_render(&p, 16384, out, e);

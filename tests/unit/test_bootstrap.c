@@ -164,7 +164,7 @@ static void test_bootstrap__hostile_values_reach_the_shell_unchanged(void **stat
     }
 }
 
-static void test_bootstrap__no_region_and_no_gpu_are_empty(void **state)
+static void test_bootstrap__no_region_is_empty_and_no_gpu_is_none(void **state)
 {
     AUTO_SECRET struct secret *jit = jit_of(16);
     struct bootstrap_params p = params(jit);
@@ -174,7 +174,36 @@ static void test_bootstrap__no_region_and_no_gpu_are_empty(void **state)
     p.region = p.gpu = NULL;
     text = render(&p);
     assert_int_equal(count(text, "\nMUSTER_REGION=''\n"), 1);
-    assert_int_equal(count(text, "\nMUSTER_GPU=''\n"), 1);
+    assert_int_equal(count(text, "\nMUSTER_GPUS=0\nMUSTER_GPU_MEMORY=0\n"), 1);
+}
+
+static void test_bootstrap__how_many_gpus_of_what_size_reach_the_script(void **state)
+{
+    static const struct {
+        const char *gpu;
+        int gpus, gb;
+        const char *want;
+    } rows[] = {
+        {"t4", 0, 0, "\nMUSTER_GPUS=1\nMUSTER_GPU_MEMORY=0\n"},
+        {"t4", 4, 16, "\nMUSTER_GPUS=4\nMUSTER_GPU_MEMORY=16\n"},
+        {NULL, 2, 0, "\nMUSTER_GPUS=2\nMUSTER_GPU_MEMORY=0\n"},
+        {NULL, 0, 24, "\nMUSTER_GPUS=1\nMUSTER_GPU_MEMORY=24\n"},
+    };
+    AUTO_SECRET struct secret *jit = jit_of(16);
+    struct bootstrap_params p = params(jit);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE char *text = NULL;
+
+        p.gpu = rows[i].gpu;
+        p.gpus = rows[i].gpus;
+        p.gpu_memory_gb = rows[i].gb;
+        text = render(&p);
+        assert_int_equal(count(text, rows[i].want), 1);
+    }
+    p.gpus = -1;
+    assert_refused(&p, AWS_MAX, "cannot be asked for");
 }
 
 static void test_bootstrap__control_characters_are_refused(void **state)
@@ -238,7 +267,7 @@ static void test_bootstrap__six_kilobytes_of_jit_fit_into_the_smallest_limit(voi
     AUTO_FREE char *text = render(&p);
 
     (void)state;
-    assert_true(strlen(text) - secret_len(jit) <= 9 * 1024 + 256);
+    assert_true(strlen(text) - secret_len(jit) <= 9 * 1024 + 640);
 }
 
 static void test_bootstrap__a_monstrous_value_is_refused_and_harms_nothing(void **state)
@@ -272,7 +301,8 @@ int main(void)
         cmocka_unit_test(test_bootstrap__same_parameters_give_the_same_bytes),
         cmocka_unit_test(test_bootstrap__the_jit_configuration_stands_in_one_place),
         cmocka_unit_test(test_bootstrap__hostile_values_reach_the_shell_unchanged),
-        cmocka_unit_test(test_bootstrap__no_region_and_no_gpu_are_empty),
+        cmocka_unit_test(test_bootstrap__no_region_is_empty_and_no_gpu_is_none),
+        cmocka_unit_test(test_bootstrap__how_many_gpus_of_what_size_reach_the_script),
         cmocka_unit_test(test_bootstrap__control_characters_are_refused),
         cmocka_unit_test(test_bootstrap__what_the_script_relies_on_is_required),
         cmocka_unit_test(test_bootstrap__too_much_for_the_cloud_says_by_how_much),
