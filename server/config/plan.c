@@ -1,5 +1,6 @@
 #include "server/config/plan.h"
 
+#include "providers/common/gpu_catalog.h"
 #include "providers/registry.h"
 #include "server/base/json.h"
 #include "server/base/mem.h"
@@ -10,12 +11,15 @@
 const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
 {
     const struct provider_ops *ops = registry_find(cloud);
+    const struct gpu_type *known = c->instance_type != NULL ? gpu_catalog_find(cloud, c->instance_type) : NULL;
     const char *arch = NULL;
 
     if (ops != NULL && ops->arch != NULL && c->instance_type != NULL)
         arch = ops->arch(c->instance_type);
     if (arch != NULL)
         return arch;
+    if (known != NULL)
+        return known->arch;
     return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
 }
 

@@ -25,7 +25,7 @@ struct plan {
     json_t *doc;
 };
 
-/* "x64" or "arm64", as far as the cloud's instance type, else the image's name, tells. */
+/* "x64" or "arm64", as far as the cloud, the GPU catalogue or else the image's name tells. */
 const char *plan_arch(const char *cloud, const struct cirun_candidate *c);
 
 /* All candidates of the runners, in order, at most CIRUN_YML_MAX_CANDIDATES; n >= 1. releases: one for x64, then one

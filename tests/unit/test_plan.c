@@ -1,3 +1,4 @@
+#include "providers/common/gpu_catalog.h"
 #include "server/base/json.h"
 #include "server/config/plan.h"
 
@@ -115,6 +116,20 @@ static void test_plan__each_candidate_boots_the_runner_of_its_own_architecture(v
     assert_string_equal(p.releases[2].arch, "arm64");
 }
 
+static void test_plan__every_type_of_the_gpu_catalogue_boots_its_own_architecture(void **state)
+{
+    size_t arm = 0;
+
+    (void)state;
+    for (size_t i = 0; i < gpu_catalog_n; i++) {
+        const struct cirun_candidate c = {.instance_type = gpu_catalog[i].instance_type, .image = "i"};
+
+        assert_string_equal(plan_arch(gpu_catalog[i].cloud, &c), gpu_catalog[i].arch);
+        arm += strcmp(gpu_catalog[i].arch, "arm64") == 0;
+    }
+    assert_in_range(arm, 5, 50);
+}
+
 static void test_plan__a_record_that_holds_something_else_is_our_bug_and_says_where(void **state)
 {
     static const char *const bad[] = {
@@ -149,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_plan__the_least_gpus_are_kept_and_a_plan_without_them_asks_for_none),
         cmocka_unit_test(test_plan__the_runners_of_a_chain_follow_each_other),
         cmocka_unit_test(test_plan__each_candidate_boots_the_runner_of_its_own_architecture),
+        cmocka_unit_test(test_plan__every_type_of_the_gpu_catalogue_boots_its_own_architecture),
         cmocka_unit_test(test_plan__a_record_that_holds_something_else_is_our_bug_and_says_where),
     };
 
