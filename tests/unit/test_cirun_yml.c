@@ -314,6 +314,8 @@ static void test_cirun_yml__a_known_key_of_the_wrong_type_is_an_error(void **sta
         {"muster: {gpu_memory: GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found GB"},
         {"muster: {gpu_memory: 0GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 0GB"},
         {"muster: {gpu_memory: 1.5GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 1.5GB"},
+        {"muster: {gpu_memory: 12345678GB}",
+         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 12345678GB"},
         {"muster: {gpu_memory: 9999999999GB}",
          "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 9999999999GB"},
         {"muster: {gpu_memory: {a: b}}",
