@@ -23,6 +23,13 @@ const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
     return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
 }
 
+const char *plan_os(const struct cirun_candidate *c)
+{
+    if (text_icontains(c->image, "windows") || text_icontains(c->image, "win11") || text_icontains(c->image, "win10"))
+        return "windows";
+    return text_icontains(c->image, "macos") ? "macos" : "linux";
+}
+
 /* A number that is there only when it was asked for. */
 static int add_least(json_t *one, const char *key, int number, struct err *e)
 {
@@ -38,10 +45,10 @@ static int add_candidate(json_t *list, const struct plan_release releases[2], co
     AUTO_JSON json_t *one = NULL;
     json_t *extra = r->extra != NULL ? yaml_to_json(r->extra) : NULL;
 
-    if (js_pack(e, &one, "{s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:o*}", "runner", r->name, "arch",
-                boots->arch, "runner_url", boots->url, "runner_sha256", boots->sha256, "cloud", r->cloud, "region",
-                c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu, "spot", c->spot ? 1 : 0,
-                "extra", extra))
+    if (js_pack(e, &one, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:o*}", "runner", r->name, "arch",
+                boots->arch, "os", plan_os(c), "runner_url", boots->url, "runner_sha256", boots->sha256, "cloud",
+                r->cloud, "region", c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu,
+                "spot", c->spot ? 1 : 0, "extra", extra))
         return -1;
     if (add_least(one, "gpus", r->gpus, e) || add_least(one, "gpu_memory_gb", r->gpu_memory_gb, e))
         return -1;
@@ -90,8 +97,9 @@ static int read_spec(const json_t *one, struct machine_spec *s, struct err *e)
 {
     if (js_str(one, "cloud", &s->cloud, e) || js_opt_str(one, "region", &s->region, e) ||
         js_opt_str(one, "instance_type", &s->instance_type, e) || js_opt_str(one, "image", &s->image, e) ||
-        js_opt_str(one, "gpu", &s->gpu, e) || read_least(one, "gpus", &s->gpus, e) ||
-        read_least(one, "gpu_memory_gb", &s->gpu_memory_gb, e) || js_bool(one, "spot", &s->spot, e))
+        js_opt_str(one, "gpu", &s->gpu, e) || js_opt_str(one, "os", &s->os, e) ||
+        read_least(one, "gpus", &s->gpus, e) || read_least(one, "gpu_memory_gb", &s->gpu_memory_gb, e) ||
+        js_bool(one, "spot", &s->spot, e))
         return -1;
     s->extra = json_object_get(one, "extra");
     return 0;

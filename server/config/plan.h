@@ -2,8 +2,8 @@
  * The plan of a machine: its chain of candidates as JSON, frozen when the job is admitted, so that a restart or a
  * changed file cannot change what a name stands for.
  *
- *     {"candidates": [{"runner": "gpu", "arch": "x64", "runner_url": "…", "runner_sha256": "…", "cloud": "aws",
- *      "region": "eu-west-1", "instance_type": "g4dn.xlarge", "image": "ami-…", "gpu": "t4", "gpus": 2,
+ *     {"candidates": [{"runner": "gpu", "arch": "x64", "os": "linux", "runner_url": "…", "runner_sha256": "…", "cloud":
+ * "aws", "region": "eu-west-1", "instance_type": "g4dn.xlarge", "image": "ami-…", "gpu": "t4", "gpus": 2,
  *      "gpu_memory_gb": 16, "spot": true, "extra": {…}}, …]}
  */
 #ifndef MUSTER_CONFIG_PLAN_H
@@ -27,6 +27,9 @@ struct plan {
 
 /* "x64" or "arm64", as far as the cloud, the GPU catalogue or else the image's name tells. */
 const char *plan_arch(const char *cloud, const struct cirun_candidate *c);
+
+/* "linux", "windows" or "macos", as far as the image's name tells. */
+const char *plan_os(const struct cirun_candidate *c);
 
 /* All candidates of the runners, in order, at most CIRUN_YML_MAX_CANDIDATES; n >= 1. releases: one for x64, then one
  * for arm64. The caller frees *out. */

@@ -40,11 +40,7 @@ static bool is_system_label(const char *label)
 
 const char *match_runner_os(const struct cirun_runner *r)
 {
-    const char *image = r->n_candidates > 0 ? r->candidates[0].image : NULL;
-
-    if (text_icontains(image, "windows") || text_icontains(image, "win11") || text_icontains(image, "win10"))
-        return "windows";
-    return text_icontains(image, "macos") ? "macos" : "linux";
+    return r->n_candidates > 0 ? plan_os(&r->candidates[0]) : "linux";
 }
 
 const char *match_runner_arch(const struct cirun_runner *r)
