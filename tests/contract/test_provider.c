@@ -47,6 +47,7 @@ static void test_provider__a_launch_says_what_it_made(void **state)
     assert_true(got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING);
 }
 
+/* PROVIDERS.md trap 12, on every cloud. */
 static void test_provider__a_lost_answer_and_a_repetition_make_one_machine(void **state)
 {
     struct bed *b = *state;
@@ -182,6 +183,7 @@ static void test_provider__the_list_leaves_out_what_ended_and_what_others_own(vo
     assert_string_equal(seen.names[0], "muster-0");
 }
 
+/* PROVIDERS.md trap 13, on every cloud. */
 static void test_provider__a_fault_on_the_second_page_fails_the_list(void **state)
 {
     static const struct fake_fault faults[] = {{.skip = 1, .status = 500},

@@ -152,6 +152,7 @@ static void test_aws__disks_are_mapped_and_end_with_the_machine(void **state)
 
 /* ---- subnets ---- */
 
+/* PROVIDERS.md trap 3: the same token with other parameters would be refused. */
 static void test_aws__a_full_subnet_leads_to_the_next_one_with_another_token(void **state)
 {
     AUTO_BED struct bed *b = network_bed();

@@ -65,6 +65,7 @@ static int ask_code(struct desk *d, int status, const char *code, struct err *e)
     return ask(d, status, body.p, e);
 }
 
+/* PROVIDERS.md trap 2: no capacity comes as 5xx and is no blind retry. */
 static void test_aws_query__every_code_has_its_kind_whatever_the_status(void **state)
 {
     static const struct {
@@ -170,6 +171,7 @@ static void test_aws_query__a_type_not_offered_is_remembered_for_hours(void **st
     assert_int_equal(e.retry_after_s, 0);
 }
 
+/* PROVIDERS.md trap 15. */
 static void test_aws_query__a_refused_time_says_check_the_clock(void **state)
 {
     AUTO_DESK struct desk d;

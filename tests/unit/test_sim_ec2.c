@@ -136,6 +136,7 @@ static void test_sim_ec2__a_session_token_must_come_along_signed(void **state)
     sim_reply_clear(&r);
 }
 
+/* PROVIDERS.md trap 1: names of the SDK are not those of the wire; aws_botocore.py checks ours against AWS's model. */
 static void test_sim_ec2__parameters_are_held_against_the_shape(void **state)
 {
     struct sim_ec2 *s = *state;
