@@ -32,9 +32,13 @@ static const struct {
     [ANSWER_BAD_SIGNATURE] = REFUSED(401, "the header X-Hub-Signature-256 is missing or does not match the body"),
     [ANSWER_NO_TOKEN] = REFUSED_WITH(401, "the admin token is missing or wrong: send Authorization: Bearer TOKEN",
                                      "WWW-Authenticate", "Bearer"),
+    [ANSWER_NO_AGENT_TOKEN] = REFUSED_WITH(
+        401, "the agent token is missing or wrong: start the agent with the value of clouds.on_prem.agent_token",
+        "WWW-Authenticate", "Bearer"),
     [ANSWER_NOT_FOUND] = REFUSED(404, "there is nothing at this path"),
     [ANSWER_ONLY_POST] = REFUSED_WITH(405, "this path takes POST only", "Allow", "POST"),
     [ANSWER_ONLY_GET] = REFUSED_WITH(405, "this path takes GET only", "Allow", "GET, HEAD"),
+    [ANSWER_ONLY_GET_POST] = REFUSED_WITH(405, "this path takes GET and POST only", "Allow", "GET, POST"),
     [ANSWER_TOO_LARGE] = REFUSED(413, "the body is larger than this server accepts"),
     [ANSWER_BUSY] = REFUSED_WITH(503, "too many large bodies at once: deliver it again", "Retry-After", RETRY_AFTER),
     [ANSWER_NOT_STORED] =
@@ -52,13 +56,18 @@ static void add_header(struct MHD_Response *r, const char *name, const char *val
     (void)MHD_add_response_header(r, name, value);
 }
 
+static void add_common(const struct answers *a, struct MHD_Response *r, const char *type)
+{
+    add_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    if (a->closing)
+        add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
 static struct MHD_Response *response_new(const struct answers *a, const char *type, const struct buf *text)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(text->len, text->p, MHD_RESPMEM_MUST_COPY);
 
-    add_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    if (a->closing)
-        add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    add_common(a, r, type);
     return r;
 }
 
@@ -153,4 +162,29 @@ enum MHD_Result answer_error(const struct answers *a, struct MHD_Connection *c, 
 
     json_body(&text, "error", sentence);
     return answer_text(a, c, code, JSON_TYPE, &text);
+}
+
+static void wipe(void *text)
+{
+    explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+enum MHD_Result answer_secret(const struct answers *a, struct MHD_Connection *c, struct buf *json)
+{
+    struct MHD_Response *r;
+    enum MHD_Result rc;
+    size_t len = json->len;
+    char *text;
+    struct err e;
+
+    if (buf_take(json, &text, &e)) {
+        buf_wipe(json);
+        return answer_error(a, c, MHD_HTTP_INTERNAL_SERVER_ERROR, e.msg);
+    }
+    r = MHD_create_response_from_buffer_with_free_callback(len, text, wipe);
+    add_common(a, r, JSON_TYPE);
+    rc = MHD_queue_response(c, MHD_HTTP_OK, r);
+    MHD_destroy_response(r);
+    return rc;
 }

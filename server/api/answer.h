@@ -21,9 +21,11 @@ enum answer_id {
     ANSWER_BAD_TYPE,
     ANSWER_BAD_SIGNATURE,
     ANSWER_NO_TOKEN,
+    ANSWER_NO_AGENT_TOKEN,
     ANSWER_NOT_FOUND,
     ANSWER_ONLY_POST,
     ANSWER_ONLY_GET,
+    ANSWER_ONLY_GET_POST,
     ANSWER_TOO_LARGE,
     ANSWER_BUSY,
     ANSWER_NOT_STORED,
@@ -45,6 +47,8 @@ const char *answer_code_label(unsigned code); /* "202": from a fixed set, for me
 enum MHD_Result answer_send(const struct answers *a, struct MHD_Connection *c, enum answer_id id);
 /* {"error": sentence} */
 enum MHD_Result answer_error(const struct answers *a, struct MHD_Connection *c, unsigned code, const char *sentence);
+/* JSON that holds secrets: takes the text, which is wiped once it is sent. */
+enum MHD_Result answer_secret(const struct answers *a, struct MHD_Connection *c, struct buf *json);
 /* Any other text; copies it. */
 enum MHD_Result answer_text(const struct answers *a, struct MHD_Connection *c, unsigned code, const char *type,
                             const struct buf *text);

@@ -1,5 +1,6 @@
 #include "server/api/listener.h"
 
+#include "server/api/agent.h"
 #include "server/api/listen.h"
 #include "server/api/status.h"
 #include "server/api/webhook.h"
@@ -13,18 +14,38 @@
 #define RECHECK_MS 100
 #define LAST_ACCEPTS 1000 /* turns of the loop that may take in who knocked before we closed */
 
+enum methods { TAKES_GET, TAKES_POST, TAKES_BOTH }; /* GET alone: HEAD too */
+
+/* What becomes of a body. */
+struct intake {
+    void (*begin)(struct request *r); /* the headers are in */
+    void (*body)(struct request *r, const void *data, size_t len);
+    void (*refused)(struct request *r, unsigned code, const char *reason);
+    size_t max; /* bytes; 0 = the server's own ceiling */
+};
+
 struct route {
     const char *path;
-    bool post; /* else GET and HEAD */
+    enum methods takes;
     bool on[LISTENER_ADMIN + 1];
+    const struct intake *intake; /* NULL = a body is thrown away */
     enum MHD_Result (*end)(struct request *r);
 };
 
+static const struct intake webhook = {webhook_begin, webhook_body, webhook_refused, 0};
+static const struct intake agent = {agent_begin, agent_body, agent_refused, AGENT_BODY_MAX};
+
 static const struct route routes[] = {
-    {"/webhook", true, {true, false}, webhook_end},     {"/", true, {true, false}, webhook_end},
-    {"/healthz", false, {true, true}, status_health},   {"/readyz", false, {true, true}, status_ready},
-    {"/metrics", false, {false, true}, status_metrics},
+    {"/webhook", TAKES_POST, {true, false}, &webhook, webhook_end},
+    {"/", TAKES_POST, {true, false}, &webhook, webhook_end},
+    {"/healthz", TAKES_GET, {true, true}, NULL, status_health},
+    {"/readyz", TAKES_GET, {true, true}, NULL, status_ready},
+    {"/api/v1/agent", TAKES_BOTH, {true, false}, &agent, agent_end},
+    {"/metrics", TAKES_GET, {false, true}, NULL, status_metrics},
 };
+
+static const enum answer_id other_method[] = {
+    [TAKES_GET] = ANSWER_ONLY_GET, [TAKES_POST] = ANSWER_ONLY_POST, [TAKES_BOTH] = ANSWER_ONLY_GET_POST};
 
 static const struct route *find_route(enum listener_kind kind, const char *path)
 {
@@ -35,11 +56,13 @@ static const struct route *find_route(enum listener_kind kind, const char *path)
     return NULL;
 }
 
-static bool takes_method(const struct route *route, const char *method)
+static bool takes_method(enum methods takes, const char *method)
 {
-    if (route->post)
-        return strcmp(method, MHD_HTTP_METHOD_POST) == 0;
-    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
+        return takes != TAKES_GET;
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0)
+        return takes != TAKES_POST;
+    return takes == TAKES_GET && strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 }
 
 /* Which route, or which refusal? */
@@ -51,12 +74,13 @@ static void dispatch(struct listener *l, struct request *r, const char *path, co
         request_decide(r, ANSWER_NO_TOKEN);
     } else if (route == NULL) {
         request_decide(r, ANSWER_NOT_FOUND);
-    } else if (!takes_method(route, method)) {
-        request_decide(r, route->post ? ANSWER_ONLY_POST : ANSWER_ONLY_GET);
+    } else if (!takes_method(route->takes, method)) {
+        request_decide(r, other_method[route->takes]);
     } else {
         r->route = route;
-        if (route->post)
-            webhook_begin(r);
+        r->is_post = strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+        if (route->intake != NULL)
+            route->intake->begin(r);
     }
 }
 
@@ -72,13 +96,21 @@ static int64_t declared_length(struct MHD_Connection *c)
     return text_i64(text, 0, INT64_MAX, &n, &ignored) == 0 ? n : -1;
 }
 
+static size_t max_body(const struct request *r)
+{
+    const struct intake *i = r->route != NULL ? r->route->intake : NULL;
+    size_t most = r->x->conf.max_body;
+
+    return i != NULL && i->max != 0 && i->max < most ? i->max : most;
+}
+
 /* Answer at once instead of reading a body of that size. The connection ends with it. */
 static enum MHD_Result refuse_unread(struct listener *l, struct request *r)
 {
     if (r->route != NULL)
         request_decide(r, ANSWER_TOO_LARGE);
-    if (r->route != NULL && r->route->post)
-        webhook_refused(r, answer_code(r->verdict), answer_reason(r->verdict));
+    if (r->route != NULL && r->route->intake != NULL)
+        r->route->intake->refused(r, answer_code(r->verdict), answer_reason(r->verdict));
     linger_add(l->x->linger, r->conn->fd, l->x->now_ms);
     conn_move(&l->conns, r->conn, CONN_ANSWERING, l->x->now_ms);
     return answer_send(l->x->answers, r->mhd, r->verdict);
@@ -92,7 +124,7 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *c, const
     *ctx = r;
     r->declared = declared_length(c);
     dispatch(l, r, path, method);
-    if (r->declared > 0 && (uint64_t)r->declared > l->x->conf.max_body)
+    if (r->declared > 0 && (uint64_t)r->declared > max_body(r))
         return refuse_unread(l, r);
     return MHD_YES;
 }
@@ -118,8 +150,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
     if (*len == 0)
         return end(l, r);
     r->received += *len;
-    if (!r->decided && r->route->post)
-        webhook_body(r, data, *len);
+    if (!r->decided && r->route->intake != NULL)
+        r->route->intake->body(r, data, *len);
     *len = 0;
     return MHD_YES;
 }

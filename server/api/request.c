@@ -1,13 +1,16 @@
 #include "server/api/request.h"
 
 #include "server/base/clock.h"
+#include "server/base/crypto.h"
 #include "server/base/mem.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define POOL_MAX 128                /* requests kept for reuse */
 #define KEEP_BODY_BYTES (32 * 1024) /* ... with their body's memory, if that is small */
 #define TRUST_BYTES (64 * 1024)     /* so much is set aside on the client's word; beyond, as it arrives */
+#define REFUSALS_A_SECOND 10        /* lines in the log: a flood of bad requests must not become a flood of lines */
 
 static struct request *from_pool(struct api_context *x)
 {
@@ -34,6 +37,7 @@ struct request *request_new(struct api_context *x, struct conn_table *conns, str
     r->conn = conn;
     r->mhd = mhd;
     r->route = NULL;
+    r->is_post = false;
     r->began_us = clock_mono_us();
     r->decided = false;
     r->logged = false;
@@ -131,4 +135,37 @@ void request_decide(struct request *r, enum answer_id verdict)
     r->decided = true;
     r->verdict = verdict;
     request_body_drop(r);
+}
+
+/* Hashes are compared, so that the time tells nothing about the token, its length included. */
+static bool is_token(const struct secret *token, const char *sent)
+{
+    unsigned char want[CRYPTO_SHA256_LEN], got[CRYPTO_SHA256_LEN];
+
+    crypto_sha256(secret_reveal(token), secret_len(token), want);
+    crypto_sha256(sent, strlen(sent), got);
+    return crypto_equal(want, got, sizeof(want));
+}
+
+bool request_bears(const struct request *r, const struct secret *token)
+{
+    static const char scheme[] = "Bearer ";
+    const char *sent = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+
+    return sent != NULL && strncasecmp(sent, scheme, sizeof(scheme) - 1) == 0 &&
+           is_token(token, sent + sizeof(scheme) - 1);
+}
+
+bool request_may_log(struct api_context *x)
+{
+    if (x->now_ms / 1000 != x->refusals.second) {
+        x->refusals.second = x->now_ms / 1000;
+        x->refusals.written = 0;
+    }
+    if (x->refusals.written >= REFUSALS_A_SECOND) {
+        x->refusals.dropped++;
+        return false;
+    }
+    x->refusals.written++;
+    return true;
 }

@@ -20,6 +20,7 @@ struct request {
     struct conn *conn;
     struct MHD_Connection *mhd;
     const struct route *route;
+    bool is_post; /* of a route that takes GET too */
     int64_t began_us;
 
     bool decided; /* the answer is known; what still arrives is thrown away */
@@ -51,5 +52,11 @@ void request_body_drop(struct request *r);
 
 /* From here on only `verdict` matters. */
 void request_decide(struct request *r, enum answer_id verdict);
+
+/* Does it carry this bearer token? */
+bool request_bears(const struct request *r, const struct secret *token);
+
+/* May another line about a refusal be written this second? */
+bool request_may_log(struct api_context *x);
 
 #endif

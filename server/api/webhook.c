@@ -11,7 +11,6 @@
 #include <strings.h>
 
 #define SIGNATURE_LEN 71
-#define REFUSALS_A_SECOND 10 /* lines in the log: a flood of bad requests must not become a flood of lines */
 
 static const struct metric_desc deliveries = {METRIC_COUNTER, "muster_deliveries_total",
                                               "Webhook deliveries by the code of their answer", "code", NULL};
@@ -37,21 +36,6 @@ static void count(const struct request *r, unsigned code)
 {
     metric_add(&deliveries, answer_code_label(code), 1);
     metric_observe(&seconds, NULL, (double)(clock_mono_us() - r->began_us) / 1e6);
-}
-
-/* May another line about a refusal be written this second? */
-static bool may_log(struct api_context *x)
-{
-    if (x->now_ms / 1000 != x->refusals.second) {
-        x->refusals.second = x->now_ms / 1000;
-        x->refusals.written = 0;
-    }
-    if (x->refusals.written >= REFUSALS_A_SECOND) {
-        x->refusals.dropped++;
-        return false;
-    }
-    x->refusals.written++;
-    return true;
 }
 
 static bool is_guid(const char *s)
@@ -85,7 +69,7 @@ void webhook_refused(struct request *r, unsigned code, const char *reason)
     char client[PEER_MAX];
 
     count(r, code);
-    if (r->logged || !may_log(r->x))
+    if (r->logged || !request_may_log(r->x))
         return;
     if (r->guid[0] == '\0')
         (void)read_guid(r);
@@ -249,7 +233,7 @@ static void resume(struct request *r, enum answer_id id)
 void webhook_delivered(struct request *r, enum delivery_outcome outcome, int rc, const struct err *e)
 {
     if (rc != 0) {
-        if (may_log(r->x))
+        if (request_may_log(r->x))
             log_error(EV("delivery.failed"), FS("delivery", r->guid), FI("job", r->job_id), FE(e));
         r->logged = true;
         resume(r, ANSWER_NOT_STORED);
