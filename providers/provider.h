@@ -76,6 +76,7 @@ struct instance {
 };
 
 struct provider;
+struct agent_hub;
 
 struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
     /* NULL: opened to check and render only, on any machine: missing credentials are no error, and what is missing of
@@ -87,6 +88,7 @@ struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
     int timeout_ms;                       /* of each HTTP request; 0 = the provider's own choice */
     bool (*pause)(void *arg, int64_t ms); /* waits between two looks at what takes its time (common/poll.h) */
     void *pause_arg;
+    struct agent_hub *agents; /* providers/common/agent_hub.h, for on_prem; NULL = none */
 };
 
 struct provider_ops {

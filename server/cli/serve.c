@@ -1,6 +1,7 @@
 /* muster serve: read the settings, build the parts from the bottom up, run, drain on SIGTERM. */
 #include "server/cli/cli.h"
 
+#include "providers/common/agent_hub.h"
 #include "server/api/server.h"
 #include "server/base/buf.h"
 #include "server/base/clock.h"
@@ -37,6 +38,8 @@ struct daemon {
     struct crypto_key *key;
     struct httpc *http;
     struct github *github;
+    struct agent_hub *agents; /* NULL = no agent_token is set */
+    const struct secret *agent_token;
     struct provider_env env;
     struct pause *pause; /* what the clouds wait with */
     struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
@@ -81,14 +84,29 @@ static int load_settings(const struct serve_args *a, struct daemon *d, struct er
                             &d->key, e);
 }
 
+/* Agents of the owner's hosts may come when there is a token for them. */
+static void open_agents(struct daemon *d)
+{
+    for (size_t i = 0; i < d->conf->n_clouds; i++) {
+        const struct cloud_account *a = &d->conf->clouds[i];
+
+        if (strcmp(a->ops->name, "on_prem") == 0)
+            d->agent_token = conf_secret(a->conf, "agent_token");
+    }
+    if (d->agent_token != NULL)
+        d->agents = agent_hub_new(conf_str(d->conf->server, "deployment"));
+}
+
 static int open_clouds(struct daemon *d, struct err *e)
 {
+    open_agents(d);
     d->pause = pause_new();
     d->env = (struct provider_env){.http = d->http,
                                    .deployment = conf_str(d->conf->server, "deployment"),
                                    .getenv_fn = conf_getenv_process,
                                    .pause = pause_for,
-                                   .pause_arg = d->pause};
+                                   .pause_arg = d->pause,
+                                   .agents = d->agents};
     for (size_t i = 0; i < d->conf->n_clouds; i++) {
         const struct cloud_account *a = &d->conf->clouds[i];
 
@@ -148,6 +166,8 @@ static struct api_conf api_settings(struct daemon *d)
                            .deliver = deliver,
                            .flush = flush,
                            .deliver_arg = d->engine,
+                           .agents = d->agents,
+                           .agent_token = d->agent_token,
                            .store = d->store,
                            .kept = &d->kept};
 
@@ -241,6 +261,7 @@ static void close_all(struct daemon *d)
     for (size_t i = 0; i < d->n_clouds; i++)
         d->clouds[i].ops->close(d->clouds[i].provider);
     pause_free(d->pause);
+    agent_hub_free(d->agents);
     github_free(d->github);
     httpc_free(d->http);
     crypto_key_free(d->key);

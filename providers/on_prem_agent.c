@@ -1,0 +1,195 @@
+#include "providers/on_prem_agent.h"
+
+#include "providers/common/agent_script.h"
+#include "server/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ID_PREFIX "vm:" /* no container's id begins so */
+
+static const struct executor {
+    const char *name, *host_os;
+    const char *login; /* user and password alike */
+} executors[] = {{"meda", "linux", "cirun"}, {"lume", "macos", "lume"}};
+
+static const struct executor *find_executor(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(executors); i++) {
+        if (strcmp(executors[i].name, name) == 0)
+            return &executors[i];
+    }
+    return NULL;
+}
+
+bool on_prem_agent_is_executor(const char *executor)
+{
+    return find_executor(executor) != NULL;
+}
+
+/* As the engine tells it where a provider cannot (server/config/plan.c): the bootstrap that comes is for this. */
+static const char *arch_of(const struct machine_spec *s)
+{
+    return text_icontains(s->image, "arm64") || text_icontains(s->image, "aarch64") ? "arm64" : "x64";
+}
+
+/* --- launching ---------------------------------------------------------------------------------------------------- */
+
+static int check_lume(const struct machine_spec *s, struct err *e)
+{
+    if (text_icontains(s->image, "macos"))
+        return err_set(e, ERR_INVALID,
+                       "machine_image %s: this build has no bootstrap for macOS; lume serves Linux images", s->image);
+    if (strcmp(arch_of(s), "arm64") != 0)
+        return err_set(e, ERR_INVALID, "machine_image %s: lume runs arm64 only; name an image that says arm64",
+                       s->image);
+    return 0;
+}
+
+int on_prem_agent_check(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct machine_spec *s,
+                        struct err *e)
+{
+    if (a->hub == NULL)
+        return err_set(e, ERR_INVALID, "executor %s needs a cirun-agent: set clouds.on_prem.agent_token", v->executor);
+    if (s->image == NULL || s->image[0] == '\0')
+        return err_set(e, ERR_INVALID, "machine_image is missing: executor %s needs the name of an image", v->executor);
+    if (s->gpu != NULL)
+        return err_set(e, ERR_INVALID, "gpu %s: executor %s has no GPUs; executor docker has", s->gpu, v->executor);
+    return strcmp(v->executor, "lume") == 0 ? check_lume(s, e) : 0;
+}
+
+static void fill(struct instance *out, const char *machine)
+{
+    memset(out, 0, sizeof(*out));
+    (void)snprintf(out->id, sizeof(out->id), ID_PREFIX "%s", machine);
+    (void)snprintf(out->name, sizeof(out->name), "%s", machine);
+}
+
+/* Everything but what is secret. */
+static struct agent_want want_of(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct executor *x,
+                                 const struct launch_request *r)
+{
+    return (struct agent_want){.machine = r->name,
+                               .host_os = x->host_os,
+                               .host_arch = arch_of(r->spec),
+                               .image = r->spec->image,
+                               .guest_os = "linux",
+                               .cpus = v->cpus,
+                               .memory_gb = v->memory_gb,
+                               .disk_gb = v->disk_gb,
+                               .login_user = a->login_user != NULL ? a->login_user : x->login,
+                               .max_machines = a->max_machines,
+                               .first_try = r->first_try};
+}
+
+int on_prem_agent_launch(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct launch_request *r,
+                         struct instance *out, struct err *e)
+{
+    const struct executor *x = find_executor(v->executor);
+    AUTO_SECRET struct secret *password = NULL;
+    AUTO_SECRET struct secret *script = NULL;
+    struct agent_want w;
+
+    if (x == NULL)
+        return err_set(e, ERR_BUG, "executor %s is none of the agents'", v->executor);
+    if (on_prem_agent_check(a, v, r->spec, e))
+        return -1;
+    password = a->login_password != NULL ? secret_dup(a->login_password) : secret_new(x->login, strlen(x->login));
+    if (agent_script_wrap(r->user_data, password, &script, e))
+        return -1;
+    w = want_of(a, v, x, r);
+    w.script = script;
+    w.login_password = password;
+    if (agent_hub_want(a->hub, &w, e))
+        return -1;
+    fill(out, r->name);
+    out->state = INSTANCE_PENDING;
+    return 0;
+}
+
+/* --- looking, ending ---------------------------------------------------------------------------------------------- */
+
+bool on_prem_agent_owns(const struct instance *ref)
+{
+    return text_has_prefix(ref->id, ID_PREFIX);
+}
+
+static const char *machine_of(const struct instance *ref)
+{
+    return on_prem_agent_owns(ref) ? ref->id + strlen(ID_PREFIX) : ref->name;
+}
+
+static int need_hub(const struct on_prem_agents *a, struct err *e)
+{
+    if (a->hub != NULL)
+        return 0;
+    return err_set(e, ERR_AUTH, "agents cannot be asked: clouds.on_prem.agent_token is not set any more");
+}
+
+static enum instance_state state_of(enum agent_stage stage)
+{
+    switch (stage) {
+    case AGENT_UNSURE:
+    case AGENT_WAITING:
+    case AGENT_HANDED:
+        return INSTANCE_PENDING;
+    case AGENT_HERE:
+        return INSTANCE_RUNNING;
+    case AGENT_ENDING:
+        return INSTANCE_ENDING;
+    case AGENT_FAILED:
+    case AGENT_GONE:
+        break;
+    }
+    return INSTANCE_GONE;
+}
+
+static void translate(const struct agent_look *l, const char *machine, struct instance *out)
+{
+    fill(out, machine);
+    out->state = state_of(l->stage);
+    out->why = l->stage == AGENT_FAILED ? ERR_CAPACITY : ERR_NONE; /* another candidate may do better */
+    (void)snprintf(out->detail, sizeof(out->detail), "%s", l->detail);
+}
+
+int on_prem_agent_describe(const struct on_prem_agents *a, const struct instance *ref, struct instance *out,
+                           struct err *e)
+{
+    struct agent_look l;
+
+    if (need_hub(a, e))
+        return -1;
+    agent_hub_look(a->hub, machine_of(ref), &l);
+    if (l.stage == AGENT_UNSURE)
+        return err_set(e, ERR_RETRY, "machine %s: muster has just started, and agents have yet to say what they have",
+                       machine_of(ref));
+    translate(&l, machine_of(ref), out);
+    return 0;
+}
+
+int on_prem_agent_destroy(const struct on_prem_agents *a, const struct instance *ref, struct err *e)
+{
+    return need_hub(a, e) ? -1 : agent_hub_end(a->hub, machine_of(ref), e);
+}
+
+struct listing {
+    int (*each)(void *arg, const struct instance *i, struct err *e);
+    void *arg;
+};
+
+static int list_one(void *arg, const char *machine, const struct agent_look *l, struct err *e)
+{
+    const struct listing *to = arg;
+    struct instance i;
+
+    translate(l, machine, &i);
+    return to->each(to->arg, &i, e);
+}
+
+int on_prem_agent_list(const struct on_prem_agents *a, int (*each)(void *arg, const struct instance *i, struct err *e),
+                       void *arg, struct err *e)
+{
+    struct listing to = {each, arg};
+
+    return a->hub == NULL ? 0 : agent_hub_each(a->hub, list_one, &to, e);
+}

@@ -1,0 +1,43 @@
+/*
+ * on_prem with `executor: meda` or `executor: lume`: machines that are VMs of Cirun's agent on the owner's own hosts.
+ * In terms of providers/common/agent_hub.h; on_prem.c calls this for these executors.
+ *
+ * What runs where: meda on Linux hosts (KVM), lume on Macs with Apple silicon. Login of the images (settable): meda
+ * gives every VM the user cirun with the password cirun and the agent's own key; lume's published images have lume and
+ * lume.
+ */
+#ifndef MUSTER_PROVIDERS_ON_PREM_AGENT_H
+#define MUSTER_PROVIDERS_ON_PREM_AGENT_H
+
+#include "providers/common/agent_hub.h"
+#include "providers/provider.h"
+
+struct on_prem_agents {     /* of the account; borrowed */
+    struct agent_hub *hub;  /* NULL = no agent_token is set */
+    const char *login_user; /* agent_login_user; NULL = the executor's own */
+    const struct secret *login_password;
+    int max_machines; /* on each agent; 0 = no limit of ours */
+};
+
+struct on_prem_vm {       /* what instance_type and extra_config say; borrowed */
+    const char *executor; /* "meda", "lume" */
+    int64_t cpus, memory_gb, disk_gb;
+};
+
+bool on_prem_agent_is_executor(const char *executor);
+
+/* As the ops of provider.h. */
+int on_prem_agent_check(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct machine_spec *s,
+                        struct err *e) MUST_USE;
+int on_prem_agent_launch(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct launch_request *r,
+                         struct instance *out, struct err *e) MUST_USE;
+
+/* Is it one of ours, by its id? An empty id may be anybody's: ask here by name too. */
+bool on_prem_agent_owns(const struct instance *ref);
+int on_prem_agent_describe(const struct on_prem_agents *a, const struct instance *ref, struct instance *out,
+                           struct err *e) MUST_USE;
+int on_prem_agent_destroy(const struct on_prem_agents *a, const struct instance *ref, struct err *e) MUST_USE;
+int on_prem_agent_list(const struct on_prem_agents *a, int (*each)(void *arg, const struct instance *i, struct err *e),
+                       void *arg, struct err *e) MUST_USE;
+
+#endif
