@@ -1,6 +1,8 @@
 #include "providers/on_prem_agent.h"
 
+#include "providers/common/agent_order.h"
 #include "providers/common/agent_script.h"
+#include "server/base/mem.h"
 #include "server/base/text.h"
 
 #include <stdio.h>
@@ -35,27 +37,67 @@ static const char *arch_of(const struct machine_spec *s)
 
 /* --- launching ---------------------------------------------------------------------------------------------------- */
 
-static int check_lume(const struct machine_spec *s, struct err *e)
+/* As the agent tells guests apart: lume's own words. */
+static const char *guest_os(const struct machine_spec *s)
 {
-    if (text_icontains(s->image, "macos"))
-        return err_set(e, ERR_INVALID,
-                       "machine_image %s: this build has no bootstrap for macOS; lume serves Linux images", s->image);
-    if (strcmp(arch_of(s), "arm64") != 0)
+    return s->os != NULL && strcmp(s->os, "macos") == 0 ? "macOS" : "linux";
+}
+
+static int check_guest(const struct executor *x, const struct machine_spec *s, struct err *e)
+{
+    const char *os = s->os != NULL ? s->os : "linux";
+    bool mac = strcmp(x->host_os, "macos") == 0;
+
+    if (strcmp(os, "linux") != 0 && !(mac && strcmp(os, "macos") == 0))
+        return err_set(e, ERR_INVALID, "machine_image %s: executor %s runs no %s", s->image, x->name, os);
+    if (mac && strcmp(os, "linux") == 0 && strcmp(arch_of(s), "arm64") != 0)
         return err_set(e, ERR_INVALID, "machine_image %s: lume runs arm64 only; name an image that says arm64",
                        s->image);
     return 0;
 }
 
-int on_prem_agent_check(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct machine_spec *s,
-                        struct err *e)
+int on_prem_agent_check(const struct on_prem_vm *v, const struct machine_spec *s, struct err *e)
 {
-    if (a->hub == NULL)
-        return err_set(e, ERR_INVALID, "executor %s needs a cirun-agent: set clouds.on_prem.agent_token", v->executor);
+    const struct executor *x = find_executor(v->executor);
+
+    if (x == NULL)
+        return err_set(e, ERR_BUG, "executor %s is none of the agents'", v->executor);
     if (s->image == NULL || s->image[0] == '\0')
         return err_set(e, ERR_INVALID, "machine_image is missing: executor %s needs the name of an image", v->executor);
     if (s->gpu != NULL)
         return err_set(e, ERR_INVALID, "gpu %s: executor %s has no GPUs; executor docker has", s->gpu, v->executor);
-    return strcmp(v->executor, "lume") == 0 ? check_lume(s, e) : 0;
+    return check_guest(x, s, e);
+}
+
+static const char *login_user(const struct on_prem_agents *a, const struct executor *x)
+{
+    return a->login_user != NULL ? a->login_user : x->login;
+}
+
+int on_prem_agent_render(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct launch_request *r,
+                         json_t *list, struct err *e)
+{
+    const struct executor *x = find_executor(v->executor);
+    AUTO_FREE char *image = mem_strdup(r->spec->image);
+    AUTO_FREE char *os = mem_strdup(guest_os(r->spec));
+    AUTO_FREE char *user = x != NULL ? mem_strdup(login_user(a, x)) : NULL;
+    struct agent_order o = {.image = image,
+                            .guest_os = os,
+                            .login_user = user,
+                            .cpus = v->cpus,
+                            .memory_gb = v->memory_gb,
+                            .disk_gb = v->disk_gb};
+    AUTO_JSON json_t *order = NULL;
+    AUTO_JSON json_t *shown = NULL;
+
+    if (on_prem_agent_check(v, r->spec, e))
+        return -1;
+    agent_vm_name(a->deployment, r->name, o.vm);
+    if (agent_order_pack(&o, &order, e) ||
+        js_pack(e, &shown, "{s:s, s:s, s:{s:s}, s:{s:[O], s:[]}}", "method", "GET", "url", "<public_url>/api/v1/agent",
+                "headers", "Authorization", "***", "body", "runners_to_provision", order, "runners_to_delete"))
+        return -1;
+    return json_array_append(list, shown) == 0 ? 0 : err_set(e, ERR_BUG, "no list to render to");
 }
 
 static void fill(struct instance *out, const char *machine)
@@ -71,13 +113,13 @@ static struct agent_want want_of(const struct on_prem_agents *a, const struct on
 {
     return (struct agent_want){.machine = r->name,
                                .host_os = x->host_os,
-                               .host_arch = arch_of(r->spec),
+                               .host_arch = strcmp(x->name, "lume") == 0 ? NULL : arch_of(r->spec),
                                .image = r->spec->image,
-                               .guest_os = "linux",
+                               .guest_os = guest_os(r->spec),
                                .cpus = v->cpus,
                                .memory_gb = v->memory_gb,
                                .disk_gb = v->disk_gb,
-                               .login_user = a->login_user != NULL ? a->login_user : x->login,
+                               .login_user = login_user(a, x),
                                .max_machines = a->max_machines,
                                .first_try = r->first_try};
 }
@@ -90,10 +132,10 @@ int on_prem_agent_launch(const struct on_prem_agents *a, const struct on_prem_vm
     AUTO_SECRET struct secret *script = NULL;
     struct agent_want w;
 
-    if (x == NULL)
-        return err_set(e, ERR_BUG, "executor %s is none of the agents'", v->executor);
-    if (on_prem_agent_check(a, v, r->spec, e))
+    if (on_prem_agent_check(v, r->spec, e) || x == NULL)
         return -1;
+    if (a->hub == NULL)
+        return err_set(e, ERR_INVALID, "executor %s needs a cirun-agent: set clouds.on_prem.agent_token", v->executor);
     password = a->login_password != NULL ? secret_dup(a->login_password) : secret_new(x->login, strlen(x->login));
     if (agent_script_wrap(r->user_data, password, &script, e))
         return -1;

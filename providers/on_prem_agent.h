@@ -16,7 +16,8 @@ struct on_prem_agents {     /* of the account; borrowed */
     struct agent_hub *hub;  /* NULL = no agent_token is set */
     const char *login_user; /* agent_login_user; NULL = the executor's own */
     const struct secret *login_password;
-    int max_machines; /* on each agent; 0 = no limit of ours */
+    int max_machines;       /* on each agent; 0 = no limit of ours */
+    const char *deployment; /* for render */
 };
 
 struct on_prem_vm {       /* what instance_type and extra_config say; borrowed */
@@ -26,9 +27,10 @@ struct on_prem_vm {       /* what instance_type and extra_config say; borrowed *
 
 bool on_prem_agent_is_executor(const char *executor);
 
-/* As the ops of provider.h. */
-int on_prem_agent_check(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct machine_spec *s,
-                        struct err *e) MUST_USE;
+/* As the ops of provider.h. What is rendered is our answer to the agent that will have it. */
+int on_prem_agent_check(const struct on_prem_vm *v, const struct machine_spec *s, struct err *e) MUST_USE;
+int on_prem_agent_render(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct launch_request *r,
+                         json_t *list, struct err *e) MUST_USE;
 int on_prem_agent_launch(const struct on_prem_agents *a, const struct on_prem_vm *v, const struct launch_request *r,
                          struct instance *out, struct err *e) MUST_USE;
 

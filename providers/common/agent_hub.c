@@ -13,15 +13,29 @@
 #define TEXT_MAX 512
 #define NUMBER_MAX 1000000
 
-struct agent_hub *agent_hub_new(const char *deployment)
+static void write_prefix(const char *deployment, char out[AGENT_PREFIX_MAX + 1])
 {
-    struct agent_hub *h = mem_zalloc(sizeof(*h));
     unsigned char sum[CRYPTO_SHA256_LEN];
     char digits[2 * 4 + 1];
 
     crypto_sha256(deployment, strlen(deployment), sum);
     text_hex(sum, 4, digits);
-    (void)snprintf(h->prefix, sizeof(h->prefix), "cirun-%s-", digits);
+    (void)snprintf(out, AGENT_PREFIX_MAX + 1, "cirun-%s-", digits);
+}
+
+void agent_vm_name(const char *deployment, const char *machine, char out[AGENT_VM_NAME_MAX + 1])
+{
+    char prefix[AGENT_PREFIX_MAX + 1];
+
+    write_prefix(deployment, prefix);
+    (void)snprintf(out, AGENT_VM_NAME_MAX + 1, "%s%.*s", prefix, AGENT_MACHINE_MAX, machine);
+}
+
+struct agent_hub *agent_hub_new(const char *deployment)
+{
+    struct agent_hub *h = mem_zalloc(sizeof(*h));
+
+    write_prefix(deployment, h->prefix);
     h->began_ms = clock_mono_ms();
     pthread_mutex_init(&h->lock, NULL);
     return h;

@@ -121,6 +121,8 @@ int agent_hub_report(struct agent_hub *h, const struct agent_name *n, const char
 int agent_hub_failed(struct agent_hub *h, const struct agent_name *n, const char *vm, const char *why, int64_t attempt,
                      struct agent_answer *out, bool *last, struct err *e) MUST_USE;
 
+/* The name of a machine's VM. */
+void agent_vm_name(const char *deployment, const char *machine, char out[AGENT_VM_NAME_MAX + 1]);
 /* The machine of a VM of this deployment, else NULL; points into vm. */
 const char *agent_hub_machine_of(const struct agent_hub *h, const char *vm);
 

@@ -1,5 +1,6 @@
 /* The agents' side of a hub. */
 #include "providers/common/agent_hub_int.h"
+#include "providers/common/mask.h"
 #include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
@@ -191,6 +192,7 @@ static void note_failure(struct vm *v, const struct agent *agent, const char *wh
     AUTO_FREE char *text = mem_strndup(why, strnlen(why, WHY_MAX));
 
     secret_mask(v->order.login_password, text); /* before it is cut: half a secret is not found */
+    mask_runs(text);
     (void)snprintf(v->detail, sizeof(v->detail), "agent %.30s: %.150s", agent->hostname, text);
     text_tidy(v->detail);
 }

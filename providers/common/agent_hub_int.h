@@ -9,6 +9,7 @@
 #define AGENTS_MAX 64
 #define MACHINES_MAX 4096
 #define HOSTNAME_MAX 255
+#define AGENT_PREFIX_MAX (AGENT_VM_NAME_MAX - AGENT_MACHINE_MAX)
 
 struct agent {
     bool used;
@@ -40,7 +41,7 @@ struct vm {
 
 struct agent_hub {
     pthread_mutex_t lock;
-    char prefix[6 + 8 + 2]; /* "cirun-DDDDDDDD-" */
+    char prefix[AGENT_PREFIX_MAX + 1]; /* "cirun-DDDDDDDD-" */
     int64_t began_ms;
     uint64_t marks;
     struct agent agents[AGENTS_MAX];

@@ -1,5 +1,6 @@
 #include "server/api/agent.h"
 
+#include "providers/common/agent_order.h"
 #include "server/api/agent_message.h"
 #include "server/api/peer.h"
 #include "server/base/json.h"
@@ -59,10 +60,7 @@ static int add_order(json_t *list, const struct agent_order *o, struct err *e)
 {
     AUTO_JSON json_t *j = NULL;
 
-    if (js_pack(e, &j, "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:s, s:s}, s:i}", "name", o->vm, "provision_script",
-                secret_reveal(o->script), "image", o->image, "os", o->guest_os, "cpu", (json_int_t)o->cpus, "memory",
-                (json_int_t)o->memory_gb, "disk", (json_int_t)o->disk_gb, "login", "username", o->login_user,
-                "password", secret_reveal(o->login_password), "max_retries", AGENT_TRIES))
+    if (agent_order_pack(o, &j, e))
         return err_wrap(e, "%s", o->vm);
     json_array_append(list, j);
     return 0;

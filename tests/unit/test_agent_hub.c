@@ -238,7 +238,8 @@ static void test_agent_hub__a_long_failure_is_cut_with_no_half_of_a_secret(void 
     struct fixture *f = *state;
     char why[9000];
 
-    memset(why, 'x', sizeof(why));
+    for (size_t i = 0; i < sizeof(why); i++)
+        why[i] = i % 3 == 0 ? ' ' : 'x';
     memcpy(why + 145, "hunter22", 8);
     why[sizeof(why) - 1] = '\0';
     (void)orders(f, &tux, NULL);
@@ -247,6 +248,19 @@ static void test_agent_hub__a_long_failure_is_cut_with_no_half_of_a_secret(void 
     (void)fail_once(f, &tux, "m1", why, 3);
     assert_null(strstr(look(f, "m1").detail, "hunt"));
     assert_true(strlen(look(f, "m1").detail) < 200);
+}
+
+static void test_agent_hub__a_failure_that_quotes_the_script_shows_no_key(void **state)
+{
+    struct fixture *f = *state;
+    char why[200];
+
+    (void)snprintf(why, sizeof(why), "bash: %0100d: not found", 7);
+    (void)orders(f, &tux, NULL);
+    want(f, "m1");
+    (void)orders(f, &tux, NULL);
+    (void)fail_once(f, &tux, "m1", why, 3);
+    assert_string_equal(look(f, "m1").detail, "agent tux.example: bash: ***: not found");
 }
 
 static void test_agent_hub__failures_of_other_agents_and_of_unknown_vms_change_nothing(void **state)
@@ -389,6 +403,7 @@ int main(void)
         T(test_agent_hub__a_failed_try_is_ordered_again_and_the_third_is_the_last),
         T(test_agent_hub__an_agent_that_counts_further_is_believed),
         T(test_agent_hub__a_long_failure_is_cut_with_no_half_of_a_secret),
+        T(test_agent_hub__a_failure_that_quotes_the_script_shows_no_key),
         T(test_agent_hub__failures_of_other_agents_and_of_unknown_vms_change_nothing),
         T(test_agent_hub__a_machine_that_failed_is_not_wanted_again),
         T(test_agent_hub__so_many_agents_and_no_more_until_one_is_silent_and_idle),

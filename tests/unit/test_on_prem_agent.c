@@ -1,6 +1,7 @@
 /* Machines of agents in the words of a provider, and the script that reaches them. */
 #include "providers/on_prem_agent.h"
 #include "server/base/clock.h"
+#include "server/base/json.h"
 #include "tests/support/hub_bed.h"
 
 #include <stdio.h>
@@ -164,15 +165,61 @@ static void test_on_prem_agent__what_cannot_be_is_refused_before_anything_is_ask
     b.spec.gpu = NULL;
     b.spec.image = NULL;
     assert_fails(launch(&b, &i, &e), ERR_INVALID, "machine_image is missing", e);
+    b.spec.image = "macos-sequoia";
+    b.spec.os = "macos";
+    assert_fails(launch(&b, &i, &e), ERR_INVALID, "executor meda runs no macos", e);
     b.vm.executor = "lume";
-    b.spec.image = "cirunlabs/macos-sequoia-runner:latest";
-    assert_fails(launch(&b, &i, &e), ERR_INVALID, "no bootstrap for macOS", e);
+    b.spec.image = "win11";
+    b.spec.os = "windows";
+    assert_fails(launch(&b, &i, &e), ERR_INVALID, "executor lume runs no windows", e);
+    b.spec.os = NULL;
     b.spec.image = "ubuntu-noble-vanilla:latest";
     assert_fails(launch(&b, &i, &e), ERR_INVALID, "lume runs arm64 only", e);
+    b.vm.executor = "meda";
     b.agents.hub = NULL;
     assert_fails(launch(&b, &i, &e), ERR_INVALID, "set clouds.on_prem.agent_token", e);
     assert_true(on_prem_agent_is_executor("meda") && on_prem_agent_is_executor("lume"));
     assert_false(on_prem_agent_is_executor("docker"));
+}
+
+static void test_on_prem_agent__a_macos_image_is_named_in_lumes_words(void **state)
+{
+    AUTO_BED struct bed b;
+    AUTO_AGENT_ANSWER struct agent_answer a = {0};
+    struct instance i;
+    struct err e;
+
+    bed_init(&b, *state);
+    (void)orders(b.hub, &mac, NULL);
+    b.vm.executor = "lume";
+    b.spec.image = "cirunlabs/macos-sequoia-runner:latest";
+    b.spec.os = "macos";
+    assert_ok(launch(&b, &i, &e), e);
+    a = one_order(&b, &mac);
+    assert_string_equal(a.orders[0].guest_os, "macOS");
+}
+
+static void test_on_prem_agent__what_would_be_answered_is_shown_without_an_agent_or_a_secret(void **state)
+{
+    AUTO_BED struct bed b;
+    AUTO_JSON json_t *list = json_array();
+    AUTO_FREE char *text = NULL;
+    struct err e;
+
+    bed_init(&b, *state);
+    b.agents.hub = NULL;
+    b.agents.deployment = "muster";
+    b.request.user_data = NULL;
+    assert_ok(on_prem_agent_render(&b.agents, &b.vm, &b.request, list, &e), e);
+    assert_ok(js_dump(list, &text, &e), e);
+    assert_string_equal(
+        text, "[{\"method\":\"GET\",\"url\":\"<public_url>/api/v1/agent\",\"headers\":{\"Authorization\":\"***\"},"
+              "\"body\":{\"runners_to_provision\":[{\"name\":\"cirun-74cd18c0-muster-1\",\"provision_script\":\"***\","
+              "\"image\":\"ghcr.io/cirunlabs/ubuntu:24.04\",\"os\":\"linux\",\"cpu\":4,\"memory\":8,\"disk\":50,"
+              "\"login\":{\"username\":\"cirun\",\"password\":\"***\"},\"max_retries\":3}],"
+              "\"runners_to_delete\":[]}}]");
+    b.spec.gpu = "t4";
+    assert_fails(on_prem_agent_render(&b.agents, &b.vm, &b.request, list, &e), ERR_INVALID, "has no GPUs", e);
 }
 
 static void test_on_prem_agent__without_a_token_any_more_nothing_is_called_gone(void **state)
@@ -235,6 +282,8 @@ int main(void)
         T(test_on_prem_agent__each_executor_has_its_host_and_its_login),
         T(test_on_prem_agent__the_owners_login_comes_first),
         T(test_on_prem_agent__what_cannot_be_is_refused_before_anything_is_asked),
+        T(test_on_prem_agent__a_macos_image_is_named_in_lumes_words),
+        T(test_on_prem_agent__what_would_be_answered_is_shown_without_an_agent_or_a_secret),
         T(test_on_prem_agent__without_a_token_any_more_nothing_is_called_gone),
         T_BEGUN(test_on_prem_agent__after_a_restart_it_cannot_tell_for_a_while),
         T(test_on_prem_agent__a_list_holds_what_agents_have),
