@@ -89,7 +89,7 @@ int agent_hub_poll(struct agent_hub *h, const struct agent_name *n, struct agent
 static void see(struct vm *v, struct agent *agent, uint64_t mark, int64_t now_ms)
 {
     v->mark = mark;
-    v->missing = 0;
+    v->missing = false;
     v->here = true;
     v->agent = agent;
     switch (v->stage) {
@@ -128,9 +128,10 @@ static int see_all(struct agent_hub *h, struct agent *agent, const char *const *
 /* Not in this report of its agent, though in an earlier one. */
 static void miss(struct vm *v, int64_t now_ms)
 {
-    if (v->missing++ == 0)
+    if (!v->missing)
         v->missing_ms = now_ms;
-    if (v->missing < 2 || now_ms - v->missing_ms < MISSING_MS)
+    v->missing = true;
+    if (now_ms - v->missing_ms < MISSING_MS) /* so a first one is never enough */
         return;
     v->here = false;
     v->hold_ms = 0;

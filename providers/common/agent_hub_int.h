@@ -28,8 +28,8 @@ struct vm {
     int64_t since_ms;    /* of the stage; ENDED: of the last sight, if any */
     struct agent *agent; /* chosen, given it, or seen to have it; NULL = none */
     bool here;           /* among the VMs that its agent last reported */
-    int missing;         /* reports in a row without it ... */
-    int64_t missing_ms;  /* ... since then */
+    bool missing;        /* the last report was without it ... */
+    int64_t missing_ms;  /* ... and all since then */
     uint64_t mark;       /* the report that named it last */
     int64_t hold_ms;     /* ENDED: until then its VM may still come */
     int failures;

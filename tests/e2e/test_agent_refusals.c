@@ -205,6 +205,19 @@ static void test_agent_refusals__a_body_over_the_ceiling_is_refused(void **state
     assert_int_equal(ask_large(*state, "GET", 400 * 1024, true, &a), 413);
 }
 
+static void test_agent_refusals__a_body_that_says_it_is_too_large_is_not_waited_for(void **state)
+{
+    struct bed *b = *state;
+    struct web_answer a;
+    struct web w;
+
+    web_open(&w, intake_port(b->intake));
+    web_sends(&w, "GET " PATH " HTTP/1.1\r\nHost: x\r\n" BEARER "Content-Length: 262145\r\n\r\n");
+    assert_int_equal(web_read(&w, &a), 0);
+    assert_int_equal(a.code, 413);
+    web_close(&w);
+}
+
 static void test_agent_refusals__bodies_are_counted_and_given_back(void **state)
 {
     struct bed *b = *state;
@@ -316,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_agent_refusals__what_is_wrong_is_named_by_its_path),
         cmocka_unit_test(test_agent_refusals__a_report_of_too_many_vms_is_refused),
         cmocka_unit_test(test_agent_refusals__a_body_over_the_ceiling_is_refused),
+        cmocka_unit_test(test_agent_refusals__a_body_that_says_it_is_too_large_is_not_waited_for),
         cmocka_unit_test(test_agent_refusals__bodies_are_counted_and_given_back),
         cmocka_unit_test(test_agent_refusals__the_log_tells_of_agents_and_of_no_secret),
         cmocka_unit_test(test_agent_refusals__a_flood_of_them_is_no_flood_of_lines),

@@ -305,6 +305,8 @@ static void test_agent_hub__so_many_agents_and_no_more_until_one_is_silent_and_i
         (void)snprintf(id, sizeof(id), "agent%d", i);
         (void)orders(f, &n, NULL);
     }
+    (void)snprintf(id, sizeof(id), "agent0");
+    (void)report(f, &n, "m1", NULL);
     assert_fails(agent_hub_poll(f->hub, &tux, &a, &e), ERR_CAPACITY, "64 agents are connected", e);
     clock_test_advance(AGENT_DEAD_MS);
     assert_ok(agent_hub_poll(f->hub, &tux, &a, &e), e);
@@ -313,6 +315,7 @@ static void test_agent_hub__so_many_agents_and_no_more_until_one_is_silent_and_i
     assert_ok(agent_hub_poll(f->hub, &tux, &a, &e), e);
     assert_false(a.is_new);
     agent_answer_clear(&a);
+    assert_non_null(strstr(look(f, "m1").detail, "is with agent h, ")); /* one that has a machine stays */
 }
 
 static void test_agent_hub__so_many_machines_and_what_is_over_makes_way(void **state)
