@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ID_PREFIX "vm:" /* no container's id begins so */
+#define TOKEN_MIN 16
 
 static const struct executor {
     const char *name, *host_os;
@@ -22,6 +23,22 @@ static const struct executor *find_executor(const char *name)
             return &executors[i];
     }
     return NULL;
+}
+
+int on_prem_agent_open(const struct conf *acct, const struct provider_env *env, int max_machines,
+                       struct on_prem_agents *out, struct err *e)
+{
+    const struct secret *token = conf_secret(acct, "agent_token");
+
+    if (token != NULL && secret_len(token) < TOKEN_MIN)
+        return err_set(e, ERR_INVALID, "agent_token: %zu characters are too few: strangers may try; use at least %d",
+                       secret_len(token), TOKEN_MIN);
+    *out = (struct on_prem_agents){.hub = env->agents,
+                                   .login_user = conf_str(acct, "agent_login_user"),
+                                   .login_password = conf_secret(acct, "agent_login_password"),
+                                   .max_machines = max_machines,
+                                   .deployment = env->deployment};
+    return 0;
 }
 
 bool on_prem_agent_is_executor(const char *executor)

@@ -12,6 +12,19 @@
 #include "providers/common/agent_hub.h"
 #include "providers/provider.h"
 
+/* What the account's table of keys holds for agents. */
+#define ON_PREM_AGENT_KEYS                                                                                             \
+    {.name = "agent_token",                                                                                            \
+     .type = CONF_SECRET,                                                                                              \
+     .env = "MUSTER_AGENT_TOKEN",                                                                                      \
+     .help = "what Cirun's agents show us, at least 16 characters; unset = no agents"},                                \
+        {.name = "agent_login_user",                                                                                   \
+         .type = CONF_STRING,                                                                                          \
+         .help = "user of the VMs' images; unset = cirun (meda), lume (lume)"},                                        \
+    {                                                                                                                  \
+        .name = "agent_login_password", .type = CONF_SECRET, .help = "its password; unset = the same word"             \
+    }
+
 struct on_prem_agents {     /* of the account; borrowed */
     struct agent_hub *hub;  /* NULL = no agent_token is set */
     const char *login_user; /* agent_login_user; NULL = the executor's own */
@@ -24,6 +37,10 @@ struct on_prem_vm {       /* what instance_type and extra_config say; borrowed *
     const char *executor; /* "meda", "lume" */
     int64_t cpus, memory_gb, disk_gb;
 };
+
+/* Out of an account with ON_PREM_AGENT_KEYS; the hub is the environment's. ERR_INVALID: a token too short. */
+int on_prem_agent_open(const struct conf *acct, const struct provider_env *env, int max_machines,
+                       struct on_prem_agents *out, struct err *e) MUST_USE;
 
 bool on_prem_agent_is_executor(const char *executor);
 

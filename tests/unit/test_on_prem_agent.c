@@ -222,6 +222,30 @@ static void test_on_prem_agent__what_would_be_answered_is_shown_without_an_agent
     assert_fails(on_prem_agent_render(&b.agents, &b.vm, &b.request, list, &e), ERR_INVALID, "has no GPUs", e);
 }
 
+static void test_on_prem_agent__the_account_says_login_and_token(void **state)
+{
+    static const struct conf_key keys[] = {ON_PREM_AGENT_KEYS, {.name = NULL}};
+    struct fixture *f = *state;
+    const struct provider_env env = {.deployment = "muster", .agents = f->hub};
+    AUTO_CONF struct conf *acct = conf_new("clouds.on_prem", keys);
+    struct on_prem_agents a;
+    struct err e;
+
+    assert_ok(on_prem_agent_open(acct, &env, 3, &a, &e), e);
+    assert_null(a.login_user);
+    assert_null(a.login_password);
+    assert_ptr_equal(a.hub, f->hub);
+    assert_int_equal(a.max_machines, 3);
+    assert_ok(conf_set(acct, "agent_login_user", "ops", "test", &e), e);
+    assert_ok(conf_set(acct, "agent_login_password", "hunter22", "test", &e), e);
+    assert_ok(conf_set(acct, "agent_token", "0123456789abcdef", "test", &e), e);
+    assert_ok(on_prem_agent_open(acct, &env, 3, &a, &e), e);
+    assert_string_equal(a.login_user, "ops");
+    assert_string_equal(secret_reveal(a.login_password), "hunter22");
+    assert_ok(conf_set(acct, "agent_token", "0123456789abcde", "test", &e), e);
+    assert_fails(on_prem_agent_open(acct, &env, 3, &a, &e), ERR_INVALID, "agent_token: 15 characters are too few", e);
+}
+
 static void test_on_prem_agent__without_a_token_any_more_nothing_is_called_gone(void **state)
 {
     AUTO_BED struct bed b;
@@ -284,6 +308,7 @@ int main(void)
         T(test_on_prem_agent__what_cannot_be_is_refused_before_anything_is_asked),
         T(test_on_prem_agent__a_macos_image_is_named_in_lumes_words),
         T(test_on_prem_agent__what_would_be_answered_is_shown_without_an_agent_or_a_secret),
+        T(test_on_prem_agent__the_account_says_login_and_token),
         T(test_on_prem_agent__without_a_token_any_more_nothing_is_called_gone),
         T_BEGUN(test_on_prem_agent__after_a_restart_it_cannot_tell_for_a_while),
         T(test_on_prem_agent__a_list_holds_what_agents_have),
