@@ -3,11 +3,12 @@
 #include <stddef.h>
 #include <string.h>
 
-extern const struct provider_ops provider_aws, provider_digitalocean;
+extern const struct provider_ops provider_aws, provider_digitalocean, provider_vast_ai;
 
 static const struct provider_ops *const all[] = {
     &provider_aws,
     &provider_digitalocean,
+    &provider_vast_ai,
     NULL,
 };
 

@@ -5,8 +5,7 @@
 #ifndef MUSTER_PROVIDERS_COMMON_LABEL_H
 #define MUSTER_PROVIDERS_COMMON_LABEL_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "server/base/buf.h"
 
 struct label_rule {
     const char *more; /* allowed beside letters and digits: "-_" */
@@ -21,5 +20,11 @@ void label_make(const struct label_rule *r, const char *text, char out[LABEL_SIZ
 
 /* Is `have` what label_make makes of `text`? have NULL = no. */
 bool label_is(const struct label_rule *r, const char *have, const char *text);
+
+/* For a cloud that keeps one text and no tags: all of them in it, exactly, as "key=value&key=value" with everything but
+ * letters, digits and "-._~" escaped (%2F). */
+void label_pack(struct buf *out, const char *key, const char *value);
+/* The value under a key; false when the text has none, has more than one, or it does not fit. text NULL = no. */
+bool label_unpack(const char *text, const char *key, char *out, size_t size);
 
 #endif

@@ -4,5 +4,6 @@
 const struct fake_dialect *const fake_clouds[] = {
     &fake_aws,
     &fake_digitalocean,
+    &fake_vast_ai,
     NULL,
 };

@@ -1,0 +1,72 @@
+#include "providers/vast_ai_instance.h"
+
+#include "providers/common/label.h"
+#include "providers/common/mask.h"
+#include "providers/common/vast_spec.h"
+#include "server/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool vast_is_ours(const json_t *doc, const char *deployment, const char *name)
+{
+    const char *label = json_string_value(json_object_get(doc, "label"));
+    char of[256], machine[64];
+
+    return label_unpack(label, TAG_DEPLOYMENT, of, sizeof(of)) && strcmp(of, deployment) == 0 &&
+           label_unpack(label, TAG_MACHINE, machine, sizeof(machine)) && (name == NULL || strcmp(machine, name) == 0);
+}
+
+/* actual: what the host last said; intended: "stopped" once the bid is too low, the time is over or the credit is. */
+static void read_state(const char *actual, const char *intended, const json_t *doc, struct instance *i)
+{
+    bool lost = actual != NULL && (strcmp(actual, "unknown") == 0 || strcmp(actual, "offline") == 0);
+    bool stopped = (actual != NULL && strcmp(actual, "stopped") == 0) || strcmp(intended, "stopped") == 0;
+    bool over = actual != NULL && (strcmp(actual, "exited") == 0 || strcmp(actual, "error") == 0);
+
+    if (lost || stopped || over)
+        i->state = INSTANCE_STOPPED;
+    else
+        i->state = actual != NULL && (strcmp(actual, "running") == 0 || strcmp(actual, "frozen") == 0)
+                       ? INSTANCE_RUNNING
+                       : INSTANCE_PENDING; /* null, created, loading, rebooting, ... */
+    if (lost || (stopped && !json_is_false(json_object_get(doc, "is_bid"))))
+        i->why = ERR_CAPACITY;
+}
+
+static void read_detail(const struct secret *key, const char *text, struct instance *i)
+{
+    (void)snprintf(i->detail, sizeof(i->detail), "%s", text);
+    secret_mask(key, i->detail);
+    mask_runs(i->detail);
+    text_tidy(i->detail);
+}
+
+int vast_instance_read(const json_t *doc, const struct secret *key, struct instance *out, struct err *e)
+{
+    struct instance i = {.why = ERR_NONE};
+    const char *label = NULL, *actual = NULL, *intended = "", *message = "", *place = "", *country = "";
+    char expires[24];
+    struct err ignored;
+    int64_t id, expires_s = 0;
+
+    if (js_i64(doc, "id", &id, e) || js_opt_str(doc, "label", &label, e) ||
+        js_opt_str(doc, "actual_status", &actual, e) || js_opt_str(doc, "intended_status", &intended, e) ||
+        js_opt_str(doc, "status_msg", &message, e) || js_opt_str(doc, "geolocation", &place, e) ||
+        js_opt_str(doc, "country_code", &country, e))
+        return -1;
+    if (id <= 0)
+        return err_set(e, ERR_RETRY, "id: not a number of an instance");
+    read_state(actual, intended, doc, &i);
+    read_detail(key, message, &i);
+    (void)snprintf(i.id, sizeof(i.id), "%lld", (long long)id);
+    vast_country(*country != '\0' ? country : place, i.region);
+    if (!label_unpack(label, TAG_MACHINE, i.name, sizeof(i.name)))
+        i.name[0] = '\0';
+    i.created_ms = (int64_t)(json_number_value(json_object_get(doc, "start_date")) * 1000);
+    if (label_unpack(label, TAG_EXPIRES, expires, sizeof(expires)) &&
+        text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
+        i.expires_ms = expires_s * 1000;
+    *out = i;
+    return 0;
+}

@@ -1,0 +1,13 @@
+/* What Vast.ai says of a machine, a row of its list or the answer to one number, in the terms of provider.h. */
+#ifndef MUSTER_PROVIDERS_VAST_AI_INSTANCE_H
+#define MUSTER_PROVIDERS_VAST_AI_INSTANCE_H
+
+#include "providers/provider.h"
+
+/* Does its label say that it is of this deployment, and of this name unless that is NULL? */
+bool vast_is_ours(const json_t *doc, const char *deployment, const char *name);
+
+/* key is masked in what Vast.ai says. ERR_INVALID, ERR_RETRY: it makes no sense. */
+int vast_instance_read(const json_t *doc, const struct secret *key, struct instance *out, struct err *e) MUST_USE;
+
+#endif
