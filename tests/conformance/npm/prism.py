@@ -117,7 +117,11 @@ class Server:
             said = json.loads(text)
         except ValueError:
             said = {}
-        found = [f"{'.'.join(map(str, v.get('location', [])))}: {v.get('message')}" for v in said.get("validation", [])]
+        # what it says of the response is about the description's own example
+        said_of = [v for v in said.get("validation", []) if v.get("location", [""])[:1] != ["response"]]
+        if said.get("validation") and not said_of:
+            return problems
+        found = [f"{'.'.join(map(str, v.get('location', [])))}: {v.get('message')}" for v in said_of]
         return problems + (found or [f"HTTP status {status}: {said.get('title', '')} {said.get('detail', '')}".strip()])
 
     def unknown(self, request):
