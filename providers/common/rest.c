@@ -202,13 +202,15 @@ static void wire_clear(struct wire *w)
     buf_wipe(&w->body);
 }
 
-/* A next page's address comes from the cloud: credentials follow it only to where they belong. */
+/* An empty path: the base is the whole address. A next page's address comes from the cloud: credentials follow it only
+ * to where they belong. */
 static int make_url(const struct rest_client *c, const struct rest_call *call, struct buf *out, struct err *e)
 {
     size_t n = strlen(c->base);
     const char *text;
 
-    if (*call->path != '/' && (strncmp(call->path, c->base, n) != 0 || (call->path[n] != '/' && call->path[n] != '?')))
+    if (*call->path != '/' && *call->path != '\0' &&
+        (strncmp(call->path, c->base, n) != 0 || (call->path[n] != '/' && call->path[n] != '?')))
         return err_set(e, ERR_RETRY, "%s %s: the answer makes no sense: it leads to another host", c->dialect->cloud,
                        call->what);
     buf_addf(out, "%s%s", *call->path == '/' || *call->path == '\0' ? c->base : "", call->path);
@@ -276,6 +278,19 @@ static bool is_ok(const struct rest_call *call, int status)
     return false;
 }
 
+/* An object or a list. */
+static int read_document(const struct buf *body, json_t **out, struct err *e)
+{
+    AUTO_JSON json_t *doc = NULL;
+
+    if (js_parse(body->p, body->len, &doc, e))
+        return -1;
+    if (!json_is_object(doc) && !json_is_array(doc))
+        return err_set(e, ERR_INVALID, "JSON that is neither an object nor a list");
+    *out = json_incref(doc);
+    return 0;
+}
+
 static int read_answer(const struct rest_client *c, const struct rest_call *call, const struct rest_headers *sent,
                        struct rest_res *res, struct err *e)
 {
@@ -286,7 +301,7 @@ static int read_answer(const struct rest_client *c, const struct rest_call *call
 
     if (ok && res->status == 204)
         return 0;
-    if (js_parse(res->http.body.p, res->http.body.len, &res->doc, &cause))
+    if (read_document(&res->http.body, &res->doc, &cause))
         res->doc = NULL;
     if (ok && (res->doc != NULL || call->no_answer))
         return 0;
