@@ -7,7 +7,7 @@
 
 static void masks(const char *text, const char *expected)
 {
-    char got[600];
+    char got[700];
 
     (void)snprintf(got, sizeof(got), "%s", text);
     mask_runs(got);
@@ -27,7 +27,7 @@ static const char *run(size_t n, char out[200])
 
 static void test_mask__runs_of_64_or_more_become_stars(void **state)
 {
-    char a[200], text[500];
+    char a[200], text[700];
 
     (void)state;
     masks(run(64, a), "***");
@@ -48,7 +48,7 @@ static void test_mask__shorter_runs_stay(void **state)
 
 static void test_mask__each_run_is_judged_by_itself(void **state)
 {
-    char a[200], b[200], text[500], want[500];
+    char a[200], b[200], text[700], want[700];
 
     (void)state;
     (void)snprintf(text, sizeof(text), "%s %s\n%s.", run(70, a), run(63, b), a);
