@@ -307,29 +307,55 @@ static int instance_path(const char *id, struct buf *out, const char **path, str
     return buf_str(out, path, e);
 }
 
-/* "instances" is one object here, in spite of its name, and null when there is none. */
-static int find_by_id(struct provider *p, const char *id, struct instance *found, struct err *e)
-{
-    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
-    AUTO_BUF struct buf path = BUF_INIT(128);
-    struct rest_call call = {.method = "GET", .what = "instances.show"};
-    const json_t *one;
+struct wanted {
+    const char *id;
+    struct instance *found;
+};
 
-    if (instance_path(id, &path, &call.path, e))
-        return -1;
-    if (ask(p, TURN_SHOW, &call, &res, e))
-        return e->kind == ERR_GONE ? 0 : -1;
-    one = json_object_get(res.doc, "instances");
+static int keep_wanted(void *arg, const struct instance *i, struct err *e)
+{
+    const struct wanted *w = arg;
+
+    (void)e;
+    if (strcmp(i->id, w->id) == 0)
+        *w->found = *i;
+    return 0;
+}
+
+/* "instances" is one object here, in spite of its name, and null when there is none. */
+static int read_one(const struct provider *p, const struct rest_call *call, const char *id, const json_t *doc,
+                    struct instance *found, struct err *e)
+{
+    const json_t *one = json_object_get(doc, "instances");
+
     if (json_is_array(one) && json_array_size(one) == 1)
         one = json_array_get(one, 0);
     if (json_is_null(one) || (json_is_array(one) && json_array_size(one) == 0))
         return 0;
     if (vast_instance_read(one, p->key, found, e))
-        return rest_nonsense(&p->api, &call, e);
+        return rest_nonsense(&p->api, call, e);
     if (strcmp(found->id, id) != 0)
         return err_set(e, ERR_RETRY, "vast_ai instances.show: asked for %.20s, the answer speaks of %.20s", id,
                        found->id);
     return 0;
+}
+
+/* The description of this call knows no 404, only a 400 for a number that is none: then the list decides. */
+static int find_by_id(struct provider *p, const char *id, struct instance *found, struct err *e)
+{
+    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
+    AUTO_BUF struct buf path = BUF_INIT(128);
+    struct rest_call call = {.method = "GET", .what = "instances.show"};
+    struct wanted wanted = {.id = id, .found = found};
+    const struct looking l = {.p = p, .visit = keep_wanted, .arg = &wanted};
+
+    if (instance_path(id, &path, &call.path, e))
+        return -1;
+    if (ask(p, TURN_SHOW, &call, &res, e) == 0)
+        return read_one(p, &call, id, res.doc, found, e);
+    if (e->kind == ERR_GONE)
+        return 0;
+    return e->kind == ERR_INVALID && res.status == 400 ? look(&l, e) : -1;
 }
 
 static int vast_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)

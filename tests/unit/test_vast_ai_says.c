@@ -14,6 +14,8 @@
 #define SEARCH "POST", "/api/v0/bundles/"
 #define RENT "PUT", "/api/v0/asks/*/"
 
+static const struct fake_fault well = {.skip = 1000000};
+
 static struct bed *plain_bed(void)
 {
     return bed_open(&fake_vast_ai, NULL, 0);
@@ -57,6 +59,27 @@ static void test_vast_ai_says__trap_10_one_instance_is_an_object_a_list_of_one_o
     assert_int_equal(got.state, INSTANCE_GONE);
     answer(b, 200, "{\"instances\":{\"id\":13,\"actual_status\":\"running\"}}");
     assert_fails(b->ops->describe(b->p, &ref, &got, &e), ERR_RETRY, "asked for 12, the answer speaks of 13", e);
+}
+
+static void test_vast_ai_says__a_number_that_is_refused_is_looked_for_in_the_list(void **state)
+{
+    static const char invalid[] = "{\"success\":false,\"error\":\"invalid_args\",\"msg\":\"invalid instance_id\"}";
+    const struct fake_fault once = {.status = 400, .body = invalid, .next = &well};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance ref = bed_ref(b, "31641", "muster-a"), got;
+    struct err e;
+
+    (void)state;
+    (void)fake_add(&b->cloud, "muster-a", "t", BED_DEPLOYMENT);
+    fake_set_fault(&b->cloud, &once);
+    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+    assert_int_equal(got.state, INSTANCE_RUNNING);
+    b->cloud.machines[0].gone = true;
+    fake_set_fault(&b->cloud, &once);
+    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+    assert_int_equal(got.state, INSTANCE_GONE);
+    answer(b, 400, invalid);
+    assert_fails(b->ops->describe(b->p, &ref, &got, &e), ERR_INVALID, "page 1", e);
 }
 
 static void test_vast_ai_says__states_say_what_still_runs_and_what_must_be_destroyed(void **state)
@@ -431,6 +454,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vast_ai_says__trap_10_one_instance_is_an_object_a_list_of_one_or_null),
+        cmocka_unit_test(test_vast_ai_says__a_number_that_is_refused_is_looked_for_in_the_list),
         cmocka_unit_test(test_vast_ai_says__states_say_what_still_runs_and_what_must_be_destroyed),
         cmocka_unit_test(test_vast_ai_says__an_instance_is_read_whole),
         cmocka_unit_test(test_vast_ai_says__places_without_a_country_code_are_no_region),
