@@ -19,9 +19,9 @@ boot() {
     { echo '#!/bin/sh' && cat; } >"$root/bin/nvidia-smi"
     chmod 755 "$root/bin/nvidia-smi"
     JIT=x GPUS=$2 GPU_MEMORY=$3 "$B/tests/e2e/render_bootstrap" "muster-$name" '' "file://$work/nothing" "$(printf '%064d' 0)" \
-        $(($(date +%s) + 60)) 60 >"$root/script" || return
-    env -i PATH="$root/bin:$PATH" MUSTER_UNPRIVILEGED=1 MUSTER_TICK_S=0.05 MUSTER_GPU_TIMEOUT_S=5 MUSTER_ROOT="$root" \
-        MUSTER_POWEROFF="echo off >>$root/power-off" timeout 60 bash "$root/script" 2>&1 </dev/null | cat >"$root/out"
+        $(($(date +%s) + 600)) 600 >"$root/script" || return
+    env -i PATH="$root/bin:$PATH" MUSTER_UNPRIVILEGED=1 MUSTER_TICK_S=0.05 MUSTER_GPU_TIMEOUT_S=60 MUSTER_ROOT="$root" \
+        MUSTER_POWEROFF="echo off >>$root/power-off" timeout 300 bash "$root/script" 2>&1 </dev/null | cat >"$root/out"
 }
 
 # says REGEX: the reason for powering off, given exactly once.
