@@ -78,6 +78,24 @@ static void test_provider__a_machine_whose_answer_was_lost_is_found_by_its_name(
     assert_int_equal(fake_alive(&b->cloud), 0);
 }
 
+/* What the engine does after a crash between the cloud's acceptance and its own record. */
+static void test_provider__another_process_adopts_what_was_made_and_not_recorded(void **state)
+{
+    struct bed *b = *state;
+    struct instance got, again;
+    struct err e;
+
+    fake_set_fault(&b->cloud, &(struct fake_fault){.after_acting = true, .at_create = true});
+    assert_int_equal(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), -1);
+    fake_set_fault(&b->cloud, NULL);
+    bed_reopen(b, b->env.timeout_ms);
+    assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
+    bed_reopen(b, b->env.timeout_ms);
+    assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &again, &e), e);
+    assert_string_equal(got.id, again.id);
+    assert_int_equal(b->cloud.made, 1);
+}
+
 static void test_provider__a_name_never_reaches_another_deployments_machine(void **state)
 {
     struct bed *b = *state;
@@ -431,6 +449,7 @@ int main(void)
         SUITE_TEST(test_provider__a_launch_says_what_it_made),
         SUITE_TEST(test_provider__a_lost_answer_and_a_repetition_make_one_machine),
         SUITE_TEST(test_provider__a_machine_whose_answer_was_lost_is_found_by_its_name),
+        SUITE_TEST(test_provider__another_process_adopts_what_was_made_and_not_recorded),
         SUITE_TEST(test_provider__a_name_never_reaches_another_deployments_machine),
         SUITE_TEST(test_provider__a_cloud_that_ignores_the_question_harms_nobody),
         SUITE_TEST(test_provider__destroying_twice_succeeds_and_describes_as_gone),
