@@ -3,10 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
-extern const struct provider_ops provider_aws, provider_digitalocean, provider_vast_ai;
+extern const struct provider_ops provider_aws, provider_gcp, provider_digitalocean, provider_vast_ai;
 
 static const struct provider_ops *const all[] = {
     &provider_aws,
+    &provider_gcp,
     &provider_digitalocean,
     &provider_vast_ai,
     NULL,

@@ -56,7 +56,7 @@ static int ask(const struct oauth2 *o, const struct rest_call *call, int *status
                                        .dialect = &dialect,
                                        .base = o->token_url,
                                        .timeout_ms = o->timeout_ms,
-                                       .secrets = {o->secret}};
+                                       .secrets = {o->secret, o->secret_too}};
     const char *text;
     int64_t life_s;
     int rc;

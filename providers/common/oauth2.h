@@ -14,10 +14,11 @@
 
 struct oauth2 { /* borrowed for the call */
     struct httpc *http;
-    const char *cloud;           /* begins error texts */
-    const char *token_url;       /* absolute */
-    const struct secret *secret; /* masked in error texts; NULL = none */
-    int timeout_ms;              /* 0 = 30,000 */
+    const char *cloud;               /* begins error texts */
+    const char *token_url;           /* absolute */
+    const struct secret *secret;     /* masked in error texts; NULL = none */
+    const struct secret *secret_too; /* one more; NULL = none */
+    int timeout_ms;                  /* 0 = 30,000 */
 };
 
 /* POST a form, of which the token is the answer. expires_ms: wall clock. The caller frees *token. */

@@ -86,21 +86,21 @@ size_t fake_requests(struct fake_cloud *c)
 }
 
 /* '%' in a format stands for the number. */
-static void fill_format(const char *format, size_t n, char id[64])
+static void fill_format(const char *format, size_t n, char id[256])
 {
     const char *at = strchr(format, '%');
 
-    (void)snprintf(id, 64, "%.*s%zu%s", (int)(at - format), format, n, at + 1);
+    (void)snprintf(id, 256, "%.*s%zu%s", (int)(at - format), format, n, at + 1);
 }
 
-static void make_id(const struct fake_cloud *c, const char *name, char id[64])
+static void make_id(const struct fake_cloud *c, const char *name, char id[256])
 {
     const char *format = c->dialect->id_format;
 
     if (c->dialect->id_is_name)
-        (void)snprintf(id, 64, "%s", name);
+        (void)snprintf(id, 256, "%s%s", c->dialect->id_prefix != NULL ? c->dialect->id_prefix : "", name);
     else if (format == NULL)
-        (void)snprintf(id, 64, "i-%017zx", c->n + 1);
+        (void)snprintf(id, 256, "i-%017zx", c->n + 1);
     else
         fill_format(format, c->n + 1, id);
 }

@@ -14,7 +14,7 @@
 #define FAKE_MAX_MACHINES 128
 
 struct fake_machine {
-    char id[64], name[64], token[80], deployment[64], region[64];
+    char id[256], name[64], token[80], deployment[64], region[64];
     char type[64]; /* for clouds whose lists differ by it */
     bool gone;
     const struct fake_refusal *doom; /* it was accepted and then failed like this; NULL = it is well */
@@ -62,6 +62,7 @@ struct fake_dialect {
     const char *const (*env)[2];         /* environment of the account, ended by NULL; NULL = none; "URL" as above */
     const char *id_format;               /* of a new machine's id, '%' = its number; NULL = as EC2 writes them */
     bool id_is_name;                     /* the cloud's id of a machine is its name */
+    const char *id_prefix;               /* with id_is_name: what stands before the name; NULL = nothing */
     bool names_are_unique;               /* it refuses a name that is taken, whoever has it */
     bool one_page;                       /* its lists come whole */
     bool destroy_says_nothing;           /* a success of destroy has no document to be wrong in */
@@ -104,7 +105,7 @@ void fake_json(struct buf *answer, int status, const char *headers, json_t *doc)
 json_t *fake_body(const struct raw_request *r);
 
 /* One for each cloud, fake_NAME.c. */
-extern const struct fake_dialect fake_aws, fake_digitalocean, fake_vast_ai;
+extern const struct fake_dialect fake_aws, fake_gcp, fake_digitalocean, fake_vast_ai;
 extern const struct fake_dialect *const fake_clouds[]; /* all, ended by NULL */
 
 #endif

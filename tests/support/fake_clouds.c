@@ -3,6 +3,7 @@
 
 const struct fake_dialect *const fake_clouds[] = {
     &fake_aws,
+    &fake_gcp,
     &fake_digitalocean,
     &fake_vast_ai,
     NULL,
