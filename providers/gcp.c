@@ -269,27 +269,41 @@ static int gcp_check(struct provider *p, const struct machine_spec *s, struct er
 
 /* ---- looking for machines ---- */
 
-/* found->id stays empty when there is none; *ours: does it carry this deployment's and this machine's tags? */
-static int find(const struct provider *p, const struct gcp_vm *vm, struct instance *found, bool *ours, struct err *e)
+/* What was seen of one machine. */
+struct sight {
+    struct instance i; /* id "" = there is none */
+    bool ours;         /* it carries the tags of this deployment and of this machine */
+    bool spot;
+};
+
+static int find(const struct provider *p, const struct gcp_vm *vm, struct sight *out, struct err *e)
 {
     AUTO_REST_RES struct rest_res res = REST_RES_INIT;
     AUTO_BUF struct buf path = BUF_INIT(1024);
     struct rest_call call = {.method = "GET", .what = "instances.get"};
 
+    *out = (struct sight){.i = {.why = ERR_NONE}};
     if (gcp_vm_path(vm, &path, &call.path, e))
         return -1;
     if (rest_do(&p->api, &call, &res, e))
         return e->kind == ERR_GONE ? 0 : -1;
-    if (gcp_machine_read(res.doc, vm->project, found, e))
+    if (gcp_machine_read(res.doc, vm->project, &out->i, e))
         return rest_nonsense(&p->api, &call, e);
-    if (strcmp(found->name, vm->name) != 0 || strcmp(found->region, vm->zone) != 0)
-        return err_set(e, ERR_RETRY, "gcp instances.get: asked for %s, the answer speaks of %s", vm->name, found->name);
-    *ours = gcp_is_ours(p->env->deployment, res.doc, vm->name);
+    if (strcmp(out->i.name, vm->name) != 0 || strcmp(out->i.region, vm->zone) != 0)
+        return err_set(e, ERR_RETRY, "gcp instances.get: asked for %s, the answer speaks of %s", vm->name, out->i.name);
+    out->ours = gcp_is_ours(p->env->deployment, res.doc, vm->name);
+    out->spot = gcp_is_spot(res.doc);
     return 0;
 }
 
+/* A project that somebody's file named and that refuses us holds nothing that we could find. */
+static bool is_closed(size_t project, const struct err *e)
+{
+    return project > 0 && (e->kind == ERR_AUTH || e->kind == ERR_INVALID || e->kind == ERR_GONE);
+}
+
 /* In the zone of the reference, in each project; *vm is where it was found. */
-static int find_by_name(struct provider *p, const struct instance *ref, struct gcp_vm *vm, struct instance *found,
+static int find_by_name(struct provider *p, const struct instance *ref, struct gcp_vm *vm, struct sight *out,
                         struct err *e)
 {
     bool more = true;
@@ -299,38 +313,56 @@ static int find_by_name(struct provider *p, const struct instance *ref, struct g
     if (!rest_is_id(ref->name, "-", 63))
         return err_set(e, ERR_INVALID, "\"%.63s\" is not the name of an instance", ref->name);
     (void)snprintf(vm->name, sizeof(vm->name), "%s", ref->name);
-    for (size_t i = 0; found->id[0] == '\0'; i++) {
-        struct instance here = {.why = ERR_NONE};
-        bool ours = false;
-
+    for (size_t i = 0; more; i++) {
+        *out = (struct sight){.i = {.why = ERR_NONE}};
         if (nth_project(p, i, vm->project, &more, e))
             return -1;
-        if (!more)
-            return 0;
-        if (find(p, vm, &here, &ours, e))
+        if (more && find(p, vm, out, e) && !is_closed(i, e))
             return -1;
-        if (here.id[0] != '\0' && ours)
-            *found = here;
+        if (out->ours)
+            return 0;
     }
+    *out = (struct sight){.i = {.why = ERR_NONE}};
     return 0;
+}
+
+/* Whether Google took a machine back shows in an operation of the zone. What cannot be learned stays unsaid. */
+static void tell_why(const struct provider *p, const struct gcp_vm *vm, struct instance *i)
+{
+    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
+    AUTO_BUF struct buf path = BUF_INIT(1024), filter = BUF_INIT(512);
+    struct rest_call call = {.method = "GET", .what = "zoneOperations.list"};
+    struct err ignored;
+
+    buf_addf(&filter, "(operationType eq \"" GCP_PREEMPTED "\") (targetLink eq \".*/instances/%s\")", vm->name);
+    buf_addf(&path, "/compute/v1/projects/%s/zones/%s/operations?maxResults=1&filter=", vm->project, vm->zone);
+    text_url_escape(&path, filter.p, filter.len);
+    if (buf_str(&path, &call.path, &ignored) || rest_do(&p->api, &call, &res, &ignored) ||
+        !gcp_was_preempted(res.doc, vm->name))
+        return;
+    i->why = ERR_CAPACITY;
+    (void)snprintf(i->detail, sizeof(i->detail), "Google took it back (spot)");
 }
 
 static int gcp_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
 {
-    struct instance found = {.why = ERR_NONE};
+    struct sight seen;
     struct gcp_vm vm;
-    bool ours;
 
-    if (ref->id[0] != '\0' ? gcp_vm_parse(ref->id, &vm, e) || find(p, &vm, &found, &ours, e)
-                           : find_by_name(p, ref, &vm, &found, e))
+    if (ref->id[0] != '\0' ? gcp_vm_parse(ref->id, &vm, e) || find(p, &vm, &seen, e)
+                           : find_by_name(p, ref, &vm, &seen, e))
         return -1;
-    if (found.id[0] == '\0') {
-        found = *ref;
-        found.state = INSTANCE_GONE;
-        found.why = ERR_NONE;
-        found.detail[0] = '\0';
+    if (seen.i.id[0] == '\0') {
+        seen.i = *ref;
+        seen.i.state = INSTANCE_GONE;
+        seen.i.why = ERR_NONE;
+        seen.i.detail[0] = '\0';
+        seen.spot = ref->id[0] != '\0'; /* it may have been */
     }
-    *out = found;
+    if (seen.spot &&
+        (seen.i.state == INSTANCE_STOPPED || seen.i.state == INSTANCE_ENDING || seen.i.state == INSTANCE_GONE))
+        tell_why(p, &vm, &seen.i);
+    *out = seen.i;
     return 0;
 }
 
@@ -347,7 +379,7 @@ static int gcp_list(struct provider *p, const char *region,
     if (region != NULL && gcp_zone_check(region, e))
         return -1;
     for (size_t i = 0; more; i++) {
-        if (nth_project(p, i, project, &more, e) || (more && gcp_list_project(&l, project, e)))
+        if (nth_project(p, i, project, &more, e) || (more && gcp_list_project(&l, project, e) && !is_closed(i, e)))
             return -1;
     }
     return 0;
@@ -375,14 +407,14 @@ static int end_machine(const struct provider *p, const struct gcp_vm *vm, struct
 
 static int gcp_destroy(struct provider *p, const struct instance *ref, struct err *e)
 {
-    struct instance found = {.why = ERR_NONE};
+    struct sight seen;
     struct gcp_vm vm;
 
     if (ref->id[0] != '\0')
         return gcp_vm_parse(ref->id, &vm, e) || end_machine(p, &vm, e) ? -1 : 0;
-    if (find_by_name(p, ref, &vm, &found, e))
+    if (find_by_name(p, ref, &vm, &seen, e))
         return -1;
-    return found.id[0] != '\0' ? end_machine(p, &vm, e) : 0;
+    return seen.i.id[0] != '\0' ? end_machine(p, &vm, e) : 0;
 }
 
 /* ---- launching ---- */
@@ -433,31 +465,28 @@ static int gcp_render(struct provider *p, const struct launch_request *r, json_t
 /* The name is taken: by what an earlier try of this launch made, or by somebody else's machine. */
 static int adopt(struct launch *l, struct err *e)
 {
-    struct instance found = {.why = ERR_NONE};
-    bool ours = false;
+    struct sight seen;
 
-    if (find(l->p, &l->vm, &found, &ours, e))
+    if (find(l->p, &l->vm, &seen, e))
         return -1;
-    if (found.id[0] == '\0')
+    if (seen.i.id[0] == '\0')
         return err_set(e, ERR_RETRY, "gcp instances.insert: the name %s was taken a moment ago, and is not now",
                        l->vm.name);
-    if (!ours)
+    if (!seen.ours)
         return err_set(e, ERR_CONFLICT,
                        "gcp instances.insert: the name %s is taken in %s by a machine of somebody else", l->vm.name,
                        l->vm.zone);
-    l->made = found;
+    l->made = seen.i;
     return 0;
 }
 
 /* Nothing of a launch that failed shall stay; Google itself removes most of it. */
 static void remove_rest(struct launch *l)
 {
-    struct instance found = {.why = ERR_NONE};
-    bool ours = false;
+    struct sight seen;
     struct err ignored;
 
-    if (find(l->p, &l->vm, &found, &ours, &ignored) == 0 && found.id[0] != '\0' && ours &&
-        end_machine(l->p, &l->vm, &ignored))
+    if (find(l->p, &l->vm, &seen, &ignored) == 0 && seen.ours && end_machine(l->p, &l->vm, &ignored))
         return; /* the list shows what is left */
 }
 
@@ -522,20 +551,21 @@ static int gcp_launch(struct provider *p, const struct launch_request *r, struct
     AUTO_BUF struct buf path = BUF_INIT(4096);
     struct launch l = {.p = p, .r = r, .made = {.why = ERR_NONE}};
     const char *other;
+    int rc;
 
     if (gcp_check(p, r->spec, e) || check_request(r, e) || locate(p, r, &l.vm, e) ||
         make_insert(p, r, &l.vm, &path, &body, &l.call, e) || gcp_project_of(r->spec, &other, e))
         return -1;
-    if (other != NULL)
+    rc = rest_do(&p->api, &l.call, &res, e);
+    if (other != NULL && (rc == 0 || e->kind == ERR_RETRY))
         remember(p, other);
-    if (rest_do(&p->api, &l.call, &res, e)) {
-        if (e->kind != ERR_CONFLICT || adopt(&l, e))
-            return -1;
-    } else if (settle(&l, &res, e)) {
-        return -1;
-    }
-    *out = l.made;
-    return 0;
+    if (rc == 0)
+        rc = settle(&l, &res, e);
+    else if (e->kind == ERR_CONFLICT)
+        rc = adopt(&l, e);
+    if (rc == 0)
+        *out = l.made;
+    return rc;
 }
 
 const struct provider_ops provider_gcp = {

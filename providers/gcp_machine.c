@@ -138,6 +138,30 @@ void gcp_vm_put(const struct gcp_vm *vm, struct instance *out)
     (void)snprintf(out->name, sizeof(out->name), "%s", vm->name);
 }
 
+bool gcp_is_spot(const json_t *machine)
+{
+    const char *model = json_string_value(json_object_get(json_object_get(machine, "scheduling"), "provisioningModel"));
+
+    return model != NULL && strcmp(model, "SPOT") == 0;
+}
+
+bool gcp_was_preempted(const json_t *operations, const char *name)
+{
+    const json_t *items = json_object_get(operations, "items"), *one;
+    size_t i;
+
+    json_array_foreach(items, i, one)
+    {
+        const char *type = json_string_value(json_object_get(one, "operationType"));
+        const char *target = json_string_value(json_object_get(one, "targetLink"));
+
+        if (type != NULL && target != NULL && strcmp(type, GCP_PREEMPTED) == 0 && strrchr(target, '/') != NULL &&
+            strcmp(strrchr(target, '/') + 1, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 int gcp_machine_read(const json_t *doc, const char *project, struct instance *out, struct err *e)
 {
     struct instance i = {.why = ERR_NONE};

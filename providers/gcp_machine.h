@@ -33,6 +33,12 @@ void gcp_request_id(const char *deployment, const char *token, char out[37]);
 /* Does it carry the labels of this deployment, and of this machine? name NULL = of any. */
 bool gcp_is_ours(const char *deployment, const json_t *machine, const char *name);
 
+bool gcp_is_spot(const json_t *machine);
+
+/* Does a list of operations say that Google took this machine back? */
+#define GCP_PREEMPTED "compute.instances.preempted"
+bool gcp_was_preempted(const json_t *operations, const char *name);
+
 /* An instance as Google describes it. *out is whole on success. ERR_RETRY, ERR_INVALID: it makes no sense. */
 int gcp_machine_read(const json_t *doc, const char *project, struct instance *out, struct err *e) MUST_USE;
 
