@@ -173,9 +173,13 @@ static bool is_create(const struct raw_request *r)
 
 static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *answer)
 {
+    char token[80];
+
+    /* each token is another one */
+    (void)snprintf(token, sizeof(token), TOKEN "-%zu", c->requests);
     if (is_auth(r))
         fake_json(answer, 200, "",
-                  json_pack("{s:s, s:i, s:s}", "access_token", TOKEN, "expires_in", 3599, "token_type", "Bearer"));
+                  json_pack("{s:s, s:i, s:s}", "access_token", token, "expires_in", 3599, "token_type", "Bearer"));
     else if (is_create(r))
         insert(c, r, answer);
     else if (fake_is(r, "GET", ZONES "/operations/*"))
