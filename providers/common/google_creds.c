@@ -145,9 +145,13 @@ static int ask_file(const struct google_creds *g, struct secret **token, int64_t
     }
     o.token_url = g->c.token_url != NULL ? g->c.token_url : k.token_url;
     if (k.key != NULL)
-        return oauth2_jwt_bearer(
-            &o, &(struct oauth2_issuer){.issuer = k.email, .kid = k.key_id, .scope = SCOPE, .key = k.key}, token,
-            expires_ms, e);
+        return oauth2_jwt_bearer(&o,
+                                 &(struct oauth2_issuer){.issuer = k.email,
+                                                         .kid = k.key_id,
+                                                         .audience = k.token_url, /* whatever stands in between */
+                                                         .scope = SCOPE,
+                                                         .key = k.key},
+                                 token, expires_ms, e);
     o.secret = k.refresh_token;
     o.secret_too = k.client_secret;
     oauth2_form_add(&form, "grant_type", "refresh_token");
