@@ -141,14 +141,14 @@ static int gcp_open(const struct conf *acct, const struct provider_env *env, str
 /* ---- where ---- */
 
 /* The account's own project, which may have to be asked for; "<project>" in a request that is only shown. */
-static int home_project(const struct provider *p, char out[GCP_PROJECT_SIZE], struct err *e)
+static int home_project(const struct provider *p, bool show, char out[GCP_PROJECT_SIZE], struct err *e)
 {
     AUTO_CACHE_REF struct cache_ref *ref = NULL;
     const char *project = p->project;
 
     if (project == NULL && p->creds != NULL)
         project = google_creds_project(p->creds);
-    if (project == NULL && p->env->http == NULL)
+    if (project == NULL && show)
         project = "<project>";
     if (project == NULL) {
         if (google_creds_machine_project(p->creds, &ref, e))
@@ -177,7 +177,7 @@ static int nth_project(struct provider *p, size_t i, char out[GCP_PROJECT_SIZE],
 {
     *more = true;
     if (i == 0)
-        return home_project(p, out, e);
+        return home_project(p, false, out, e);
     (void)pthread_mutex_lock(&p->others.lock);
     *more = i <= p->others.n;
     if (*more)
@@ -200,14 +200,15 @@ static int zone_of(const struct provider *p, const char *region, char out[64], s
     return 0;
 }
 
-/* Where a launch goes to. No network when project_id says it. */
-static int locate(const struct provider *p, const struct launch_request *r, struct gcp_vm *out, struct err *e)
+/* Where a launch goes to. show: without network. */
+static int locate(const struct provider *p, const struct launch_request *r, bool show, struct gcp_vm *out,
+                  struct err *e)
 {
     const char *project;
 
     if (gcp_project_of(r->spec, &project, e) || zone_of(p, r->spec->region, out->zone, e))
         return -1;
-    if (project == NULL && home_project(p, out->project, e))
+    if (project == NULL && home_project(p, show, out->project, e))
         return -1;
     if (project != NULL)
         (void)snprintf(out->project, GCP_PROJECT_SIZE, "%s", project);
@@ -457,7 +458,7 @@ static int gcp_render(struct provider *p, const struct launch_request *r, json_t
     struct gcp_vm vm;
 
     shown.user_data = NULL;
-    if (gcp_check(p, r->spec, e) || locate(p, r, &vm, e) || make_insert(p, &shown, &vm, &path, &body, &call, e))
+    if (gcp_check(p, r->spec, e) || locate(p, r, true, &vm, e) || make_insert(p, &shown, &vm, &path, &body, &call, e))
         return -1;
     return rest_show(&p->api, &call, "Authorization", list, e);
 }
@@ -490,37 +491,30 @@ static void remove_rest(struct launch *l)
         return; /* the list shows what is left */
 }
 
-/* One more look at the operation whose name is given. A passing fault changes nothing. */
-static int look_again(const struct launch *l, const char *name, struct rest_res *res, struct err *e)
+/* One more look at the operation of that name; what cannot be seen is not done. */
+static void look_again(const struct launch *l, struct rest_res *res, struct gcp_operation *o, const char *name)
 {
     AUTO_BUF struct buf path = BUF_INIT(1024);
     struct rest_call call = {.method = "GET", .what = "zoneOperations.get", .hide = l->r->user_data};
+    struct err ignored;
 
+    *o = (struct gcp_operation){.name = name};
     buf_addf(&path, "/compute/v1/projects/%s/zones/%s/operations/%s", l->vm.project, l->vm.zone, name);
-    if (buf_str(&path, &call.path, e))
-        return -1;
-    if (rest_do(&l->p->api, &call, res, e) == 0 || err_is_passing(e))
-        return 0;
-    return -1;
+    if (buf_str(&path, &call.path, &ignored) || rest_do(&l->p->api, &call, res, &ignored) ||
+        gcp_operation_read(res->doc, o, &ignored))
+        return; /* the machine may well be on its way: a later look tells */
 }
 
-/* Until the operation is done, for a while; *o stays not done when its outcome is open. */
-static int wait_for(struct launch *l, struct rest_res *res, struct gcp_operation *o, struct err *e)
+/* Until the operation is done, for a while; it stays not done when its outcome is open. */
+static void wait_for(const struct launch *l, struct rest_res *res, struct gcp_operation *o)
 {
     struct poll w = poll_begin(l->p->env->pause, l->p->env->pause_arg, WAIT_MS);
     char name[129];
     struct err ignored;
 
     (void)snprintf(name, sizeof(name), "%s", o->name);
-    while (!o->done) {
-        if (poll_pause(&w, httpc_retry_after_s(&res->http), &ignored))
-            return 0;
-        if (look_again(l, name, res, e))
-            return -1;
-        if (res->doc != NULL && gcp_operation_read(res->doc, o, &ignored))
-            *o = (struct gcp_operation){.name = name}; /* nonsense: the next look may tell */
-    }
-    return 0;
+    while (!o->done && poll_pause(&w, httpc_retry_after_s(&res->http), &ignored) == 0)
+        look_again(l, res, o, name);
 }
 
 static int settle(struct launch *l, struct rest_res *res, struct err *e)
@@ -530,8 +524,7 @@ static int settle(struct launch *l, struct rest_res *res, struct err *e)
 
     if (gcp_operation_read(res->doc, &o, e))
         return rest_nonsense(&l->p->api, &l->call, e);
-    if (wait_for(l, res, &o, e))
-        return -1;
+    wait_for(l, res, &o);
     if (o.done && o.code != NULL) {
         rc = rest_refuse(&l->p->api, &l->call, o.status, o.code, o.message, e);
         if (e->kind == ERR_CONFLICT)
@@ -553,7 +546,7 @@ static int gcp_launch(struct provider *p, const struct launch_request *r, struct
     const char *other;
     int rc;
 
-    if (gcp_check(p, r->spec, e) || check_request(r, e) || locate(p, r, &l.vm, e) ||
+    if (gcp_check(p, r->spec, e) || check_request(r, e) || locate(p, r, false, &l.vm, e) ||
         make_insert(p, r, &l.vm, &path, &body, &l.call, e) || gcp_project_of(r->spec, &other, e))
         return -1;
     rc = rest_do(&p->api, &l.call, &res, e);

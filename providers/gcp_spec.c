@@ -1,5 +1,6 @@
 #include "providers/gcp_spec.h"
 
+#include "providers/common/gpu_catalog.h"
 #include "providers/common/rest.h"
 #include "server/base/text.h"
 
@@ -76,35 +77,50 @@ int gcp_project_of(const struct machine_spec *s, const char **out, struct err *e
 
 /* ---- the graphics card ---- */
 
-/* What Compute Engine calls it. */
-static const char *accelerator_of(const char *gpu)
-{
-    static const struct {
-        const char *gpu, *type;
-    } known[] = {{"t4", "nvidia-tesla-t4"},     {"p4", "nvidia-tesla-p4"},         {"p100", "nvidia-tesla-p100"},
-                 {"v100", "nvidia-tesla-v100"}, {"a100", "nvidia-tesla-a100"},     {"l4", "nvidia-l4"},
-                 {"k80", "nvidia-tesla-k80"},   {"a100-80gb", "nvidia-a100-80gb"}, {"h100", "nvidia-h100-80gb"}};
-
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (text_ieq(known[i].gpu, gpu) || text_ieq(known[i].type, gpu))
-            return known[i].type;
-    }
-    return text_has_prefix(gpu, "nvidia-") && rest_is_id(gpu, "-", 63) ? gpu : NULL;
-}
-
-/* Is the GPU part of the machine type? */
+/* Is the GPU part of the machine type? Families that the catalogue does not know yet, too. */
 static bool carries_gpu(const char *type)
 {
     static const char *const families[] = {"a2-", "a3-", "a4-", "a4x-", "g2-", "g4-"};
 
-    return begins(type, families, ARRAY_LEN(families));
+    return gpu_catalog_find("gcp", type) != NULL || begins(type, families, ARRAY_LEN(families));
 }
 
-static bool takes_gpu(const char *type)
+static int refuse_gpu(const struct machine_spec *s, struct err *e)
 {
-    static const char *const families[] = {"n1-", "custom-"};
+    const struct gpu_type *most = gpu_catalog_attached("gcp", s->gpu, 0, 0);
+    const struct gpu_type *carrier = gpu_catalog_smallest("gcp", s->gpu, s->gpus, s->gpu_memory_gb);
 
-    return begins(type, families, ARRAY_LEN(families));
+    if (most != NULL && carrier == NULL)
+        return err_set(e, ERR_INVALID, "gpu %.40s: Google Cloud has no machine with %d of them that have %d GB each",
+                       s->gpu, s->gpus > 0 ? s->gpus : 1,
+                       s->gpu_memory_gb > 0 ? s->gpu_memory_gb : most->gpu_memory_gb);
+    if (carrier != NULL)
+        return err_set(e, ERR_INVALID, "gpu %.40s cannot be attached to %.60s: take a type such as %s", s->gpu,
+                       s->instance_type, carrier->instance_type);
+    return err_set(e, ERR_INVALID,
+                   "gpu \"%.40s\" is none that Google Cloud attaches to a machine: t4, v100, p100, p4, or a name like "
+                   "nvidia-tesla-t4",
+                   s->gpu);
+}
+
+/* What to attach, and how many. */
+static int choose_gpu(const struct machine_spec *s, const char **type, int *n, struct err *e)
+{
+    const struct gpu_type *row = gpu_catalog_attached("gcp", s->gpu, s->gpus, s->gpu_memory_gb);
+
+    if (!gpu_catalog_takes_attached("gcp", s->instance_type))
+        return refuse_gpu(s, e);
+    *n = s->gpus > 0 ? s->gpus : 1;
+    if (row != NULL) {
+        *type = gpu_model_gcp(row->gpu);
+        *n = row->gpus;
+    } else if (text_has_prefix(s->gpu, "nvidia-") && rest_is_id(s->gpu, "-", 63) &&
+               gpu_catalog_smallest("gcp", s->gpu, 0, 0) == NULL) {
+        *type = s->gpu; /* one that the catalogue does not know */
+    } else {
+        return refuse_gpu(s, e);
+    }
+    return 0;
 }
 
 static int add_gpu(const struct gcp_place *at, const struct machine_spec *s, json_t *body, struct err *e)
@@ -112,24 +128,14 @@ static int add_gpu(const struct gcp_place *at, const struct machine_spec *s, jso
     const char *type;
     char path[400];
     AUTO_JSON json_t *list = NULL;
+    int n;
 
     if (s->gpu == NULL || carries_gpu(s->instance_type))
         return 0;
-    if (!takes_gpu(s->instance_type))
-        return err_set(
-            e, ERR_INVALID,
-            "gpu %.40s: no GPU can be attached to %.60s: take an n1 type, or one that carries its GPU (g2, a2, "
-            "a3)",
-            s->gpu, s->instance_type);
-    type = accelerator_of(s->gpu);
-    if (type == NULL)
-        return err_set(
-            e, ERR_INVALID,
-            "gpu \"%.40s\" is none that Google Cloud attaches to a machine: t4, v100, p100, p4, or a name like "
-            "nvidia-tesla-t4",
-            s->gpu);
+    if (choose_gpu(s, &type, &n, e))
+        return -1;
     (void)snprintf(path, sizeof(path), "projects/%s/zones/%s/acceleratorTypes/%s", at->project, at->zone, type);
-    if (js_pack(e, &list, "[{s:s, s:i}]", "acceleratorType", path, "acceleratorCount", 1))
+    if (js_pack(e, &list, "[{s:s, s:i}]", "acceleratorType", path, "acceleratorCount", n))
         return -1;
     (void)json_object_set(body, "guestAccelerators", list);
     return 0;
@@ -157,16 +163,24 @@ static int read_size(const json_t *disk, const char *what, char out[24], struct 
     return 0;
 }
 
-/* The path of its type; "" = not said. */
-static int read_type(const struct gcp_place *at, const json_t *disk, const char *what, char out[200], struct err *e)
+/* Google's own default, pd-standard, is refused by most families, and the newer ones take no persistent disk at all
+ * ("pd-balanced disk type cannot be used by c4-standard-8 machine type"). */
+static const char *usual_type(const char *machine_type)
 {
-    const char *type = NULL;
+    static const char *const newer[] = {"c4-", "c4a-", "c4d-", "n4-",  "n4a-", "n4d-",       "x4-",
+                                        "m4-", "h4d-", "a4-",  "a4x-", "g4-",  "a3-ultragpu"};
 
-    out[0] = '\0';
-    if (js_opt_str(disk, "diskType", &type, e))
+    return begins(machine_type, newer, ARRAY_LEN(newer)) ? "hyperdisk-balanced" : "pd-balanced";
+}
+
+/* The path of its type. */
+static int read_type(const struct gcp_place *at, const struct machine_spec *s, const json_t *disk, const char *what,
+                     char out[200], struct err *e)
+{
+    const char *type = usual_type(s->instance_type);
+
+    if (disk != NULL && js_opt_str(disk, "diskType", &type, e))
         return err_wrap(e, "extra_config.%s", what);
-    if (type == NULL)
-        return 0;
     if (!rest_is_id(type, "-", 63))
         return err_set(e, ERR_INVALID, "extra_config.%s.diskType \"%.40s\" is no type of disk: write it like pd-ssd",
                        what, type);
@@ -175,21 +189,21 @@ static int read_type(const struct gcp_place *at, const json_t *disk, const char 
 }
 
 /* One that is made with the machine and goes with it. image NULL = an empty one. */
-static int add_new_disk(const struct gcp_place *at, const json_t *disk, const char *what, const char *image,
-                        json_t *labels, json_t *list, struct err *e)
+static int add_new_disk(const struct gcp_place *at, const struct machine_spec *s, const json_t *disk, const char *what,
+                        const char *image, json_t *labels, json_t *list, struct err *e)
 {
     char size[24], type[200];
     AUTO_JSON json_t *one = NULL;
 
     if (disk != NULL && !json_is_object(disk))
         return err_set(e, ERR_INVALID, "extra_config.%s: expected diskSizeGb and diskType", what);
-    if (read_size(disk, what, size, e) || read_type(at, disk, what, type, e))
+    if (read_size(disk, what, size, e) || read_type(at, s, disk, what, type, e))
         return -1;
     if (image == NULL && size[0] == '\0')
         return err_set(e, ERR_INVALID, "extra_config.%s.diskSizeGb is missing", what);
-    if (js_pack(e, &one, "{s:b, s:b, s:{s:s*, s:s*, s:s*, s:O}}", "boot", image != NULL, "autoDelete", 1,
-                "initializeParams", "sourceImage", image, "diskSizeGb", size[0] != '\0' ? size : NULL, "diskType",
-                type[0] != '\0' ? type : NULL, "labels", labels))
+    if (js_pack(e, &one, "{s:b, s:b, s:{s:s*, s:s*, s:s, s:O}}", "boot", image != NULL, "autoDelete", 1,
+                "initializeParams", "sourceImage", image, "diskSizeGb", size[0] != '\0' ? size : NULL, "diskType", type,
+                "labels", labels))
         return -1;
     (void)json_array_append(list, one);
     return 0;
@@ -244,10 +258,10 @@ static int add_disks(const struct gcp_place *at, const struct machine_spec *s, c
                        "extra_config, or name an image");
     if (image->machine)
         return 0;
-    if (add_new_disk(at, base, "baseDisk", image->path, labels, list, e))
+    if (add_new_disk(at, s, base, "baseDisk", image->path, labels, list, e))
         return -1;
     for (size_t i = 0; (one = nth(more, i)) != NULL; i++) {
-        if (add_new_disk(at, one, "additionalDisk", NULL, labels, list, e))
+        if (add_new_disk(at, s, one, "additionalDisk", NULL, labels, list, e))
             return -1;
     }
     for (size_t i = 0; (one = nth(old, i)) != NULL; i++) {

@@ -166,6 +166,17 @@ static bool is_auth(const struct raw_request *r)
     return fake_is(r, "POST", "/token");
 }
 
+/* Each token is another one; the first request asks for one. */
+static void give_token(const struct fake_cloud *c, struct buf *answer)
+{
+    char token[80] = TOKEN;
+
+    if (c->requests > 1)
+        (void)snprintf(token, sizeof(token), TOKEN "-%zu", c->requests);
+    fake_json(answer, 200, "",
+              json_pack("{s:s, s:i, s:s}", "access_token", token, "expires_in", 3599, "token_type", "Bearer"));
+}
+
 static bool is_create(const struct raw_request *r)
 {
     return fake_is(r, "POST", ZONES "/instances");
@@ -173,13 +184,8 @@ static bool is_create(const struct raw_request *r)
 
 static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *answer)
 {
-    char token[80];
-
-    /* each token is another one */
-    (void)snprintf(token, sizeof(token), TOKEN "-%zu", c->requests);
     if (is_auth(r))
-        fake_json(answer, 200, "",
-                  json_pack("{s:s, s:i, s:s}", "access_token", token, "expires_in", 3599, "token_type", "Bearer"));
+        give_token(c, answer);
     else if (is_create(r))
         insert(c, r, answer);
     else if (fake_is(r, "GET", ZONES "/operations/*"))

@@ -163,6 +163,38 @@ static void test_gcp__a_fault_while_looking_at_an_operation_does_not_lose_its_ou
     assert_int_equal(b->cloud.made, 1);
 }
 
+static void test_gcp__a_launch_that_was_accepted_does_not_fail_because_its_operation_cannot_be_seen(void **state)
+{
+    static const struct fake_fault denied = {.skip = 1, .status = 403, .body = "{}"};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    b->max_pauses = 3;
+    fake_set_fault(&b->cloud, &denied);
+    assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
+    assert_int_equal(got.state, INSTANCE_PENDING);
+    assert_string_equal(got.id, ID "muster-a");
+}
+
+static void test_gcp__what_a_failed_launch_left_stays_when_it_is_somebody_elses(void **state)
+{
+    static const struct fake_fault then = {.skip = 1000};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_FREE char *failed = fake_fixture("gcp", "op-no-capacity.json");
+    struct fake_fault first = {.status = 200, .next = &then};
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    first.body = failed;
+    (void)fake_add(&b->cloud, "muster-a", "x", "staging");
+    fake_set_fault(&b->cloud, &first);
+    assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "ZONE_RESOURCE", e);
+    assert_int_equal(fake_alive(&b->cloud), 1);
+}
+
 /* PROVIDERS.md trap 12 */
 static void test_gcp__trap_12_a_name_that_is_taken_by_our_own_earlier_try_is_adopted(void **state)
 {
@@ -387,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_gcp__trap_4_a_failed_operation_on_http_200_is_a_refusal_and_what_it_left_is_removed),
         cmocka_unit_test(test_gcp__a_launch_whose_operation_takes_long_is_on_its_way),
         cmocka_unit_test(test_gcp__a_fault_while_looking_at_an_operation_does_not_lose_its_outcome),
+        cmocka_unit_test(test_gcp__a_launch_that_was_accepted_does_not_fail_because_its_operation_cannot_be_seen),
+        cmocka_unit_test(test_gcp__what_a_failed_launch_left_stays_when_it_is_somebody_elses),
         cmocka_unit_test(test_gcp__trap_12_a_name_that_is_taken_by_our_own_earlier_try_is_adopted),
         cmocka_unit_test(test_gcp__a_name_that_somebody_else_has_is_a_conflict_and_stays),
         cmocka_unit_test(test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repeated),

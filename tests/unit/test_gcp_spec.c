@@ -89,7 +89,8 @@ static void test_gcp_spec__a_launch_sends_exactly_these_fields(void **state)
         "{'name':'muster-a','machineType':'zones/us-central1-a/machineTypes/n1-standard-4','labels':{'muster-"
         "deployment':'muster','muster-machine':'muster-a','muster-job':'123456789','muster-repository':'octo_hello',"
         "'muster-expires':'1714572000'},'disks':[{'boot':true,'autoDelete':true,'initializeParams':{'sourceImage':"
-        "'projects/my-images/global/images/family/runner','labels':{'muster-deployment':'muster','muster-machine':"
+        "'projects/my-images/global/images/family/runner','diskType':'zones/us-central1-a/diskTypes/"
+        "pd-balanced','labels':{'muster-deployment':'muster','muster-machine':"
         "'muster-a','muster-job':'123456789','muster-repository':'octo_hello','muster-expires':'1714572000'}}}],"
         "'networkInterfaces':[{'network':'global/networks/default','accessConfigs':[{'type':'ONE_TO_ONE_NAT','name':"
         "'External NAT'}]}],'scheduling':{'provisioningModel':'STANDARD','instanceTerminationAction':'DELETE',"
@@ -152,6 +153,16 @@ static void test_gcp_spec__a_gpu_is_attached_where_the_machine_type_has_none_of_
     o.spec.gpu = "nvidia-tesla-t4";
     field_is(b, &o, NULL, "guestAccelerators", t4);
     field_is(b, &o, NULL, "scheduling", fixed);
+    o.spec.gpu = "Tesla T4";
+    o.spec.gpus = 3;
+    field_is(b, &o, NULL, "guestAccelerators",
+             "[{'acceleratorType':'projects/my-project/zones/us-central1-a/acceleratorTypes/nvidia-tesla-t4',"
+             "'acceleratorCount':4}]");
+    o.spec.gpus = 0;
+    o.spec.gpu = "nvidia-tesla-t4-vws";
+    field_is(b, &o, NULL, "guestAccelerators",
+             "[{'acceleratorType':'projects/my-project/zones/us-central1-a/acceleratorTypes/nvidia-tesla-t4-vws',"
+             "'acceleratorCount':1}]");
     o.spec.gpu = "l4";
     o.spec.instance_type = "g2-standard-4";
     field_is(b, &o, NULL, "guestAccelerators", NULL);
@@ -169,9 +180,14 @@ static void test_gcp_spec__a_gpu_that_cannot_be_had_is_refused_with_the_remedy(v
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.gpu = "rtx-9999";
     refuses(b, &o, NULL, "none that Google Cloud attaches");
+    o.spec.gpu = "nvidia-l4";
+    refuses(b, &o, NULL, "cannot be attached to n1-standard-4: take a type such as g2-standard-4");
     o.spec.gpu = "t4";
+    o.spec.gpu_memory_gb = 80;
+    refuses(b, &o, NULL, "no machine with 1 of them that have 80 GB each");
+    o.spec.gpu_memory_gb = 0;
     o.spec.instance_type = "e2-standard-4";
-    refuses(b, &o, NULL, "take an n1 type");
+    refuses(b, &o, NULL, "cannot be attached to e2-standard-4: take a type such as n1-standard-4");
 }
 
 static void test_gcp_spec__windows_gets_its_bootstrap_as_powershell(void **state)
@@ -340,7 +356,8 @@ static void test_gcp_spec__disks_that_a_launch_makes_go_with_it_and_others_stay(
         "disks",
         "[{'boot':true,'autoDelete':true,'initializeParams':{'sourceImage':'projects/my-images/global/images/family/"
         "runner','diskSizeGb':'100','diskType':'zones/us-central1-a/diskTypes/pd-ssd','labels':{'muster-deployment':"
-        "'muster'}}},{'boot':false,'autoDelete':true,'initializeParams':{'diskSizeGb':'50','labels':{'muster-"
+        "'muster'}}},{'boot':false,'autoDelete':true,'initializeParams':{'diskSizeGb':'50','diskType':"
+        "'zones/us-central1-a/diskTypes/pd-balanced','labels':{'muster-"
         "deployment':'muster'}}},{'boot':false,'autoDelete':true,'initializeParams':{'diskSizeGb':'60','diskType':"
         "'zones/us-central1-a/diskTypes/pd-balanced','labels':{'muster-deployment':'muster'}}},{'boot':false,"
         "'autoDelete':false,'source':'projects/my-project/zones/us-central1-a/disks/data-disk','deviceName':'data',"
@@ -348,8 +365,34 @@ static void test_gcp_spec__disks_that_a_launch_makes_go_with_it_and_others_stay(
     field_is(
         b, &o, "{'existingDisk':[{'source':'projects/p/zones/us-central1-a/disks/d'}]}", "disks",
         "[{'boot':true,'autoDelete':true,'initializeParams':{'sourceImage':'projects/my-images/global/images/family/"
-        "runner','labels':{'muster-deployment':'muster'}}},{'boot':false,'autoDelete':false,'source':'projects/p/"
+        "runner','diskType':'zones/us-central1-a/diskTypes/"
+        "pd-balanced','labels':{'muster-deployment':'muster'}}},{'boot':"
+        "false,'autoDelete':false,'source':'projects/p/"
         "zones/us-central1-a/disks/d'}]");
+}
+
+static void test_gcp_spec__a_disk_has_a_type_that_its_machine_takes(void **state)
+{
+    static const char *const rows[][2] = {
+        {"e2-standard-4", "pd-balanced"},        {"g2-standard-4", "pd-balanced"},
+        {"a3-highgpu-8g", "pd-balanced"},        {"c4-standard-8", "hyperdisk-balanced"},
+        {"n4-standard-2", "hyperdisk-balanced"}, {"a3-ultragpu-8g", "hyperdisk-balanced"}};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.r.n_tags = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char want[400];
+
+        o.spec.instance_type = rows[i][0];
+        (void)snprintf(want, sizeof(want),
+                       "[{'boot':true,'autoDelete':true,'initializeParams':{'sourceImage':'projects/my-images/global/"
+                       "images/family/runner','diskType':'zones/us-central1-a/diskTypes/%s','labels':{}}}]",
+                       rows[i][1]);
+        field_is(b, &o, NULL, "disks", want);
+    }
 }
 
 static void test_gcp_spec__disks_that_cannot_be_are_refused_by_name(void **state)
@@ -487,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_gcp_spec__what_is_no_image_is_refused_with_the_forms),
         cmocka_unit_test(test_gcp_spec__a_machine_image_goes_into_the_query_and_brings_its_disks),
         cmocka_unit_test(test_gcp_spec__disks_that_a_launch_makes_go_with_it_and_others_stay),
+        cmocka_unit_test(test_gcp_spec__a_disk_has_a_type_that_its_machine_takes),
         cmocka_unit_test(test_gcp_spec__disks_that_cannot_be_are_refused_by_name),
         cmocka_unit_test(test_gcp_spec__the_network_is_the_accounts_or_what_the_file_says),
         cmocka_unit_test(test_gcp_spec__identity_and_nested_machines_are_as_asked),
