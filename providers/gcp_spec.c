@@ -125,10 +125,10 @@ static int choose_gpu(const struct machine_spec *s, const char **type, int *n, s
 
 static int add_gpu(const struct gcp_place *at, const struct machine_spec *s, json_t *body, struct err *e)
 {
-    const char *type;
+    const char *type = NULL;
     char path[400];
     AUTO_JSON json_t *list = NULL;
-    int n;
+    int n = 1;
 
     if (s->gpu == NULL || carries_gpu(s->instance_type))
         return 0;
