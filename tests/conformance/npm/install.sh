@@ -27,7 +27,7 @@ if ! cmp -s "$here/package-lock.json" "$into/installed"; then
     command -v npm >/dev/null || give_up 'npm is not installed'
     rm -rf "$into/installed" "$into/node_modules"
     cp "$here/package.json" "$here/package-lock.json" "$into/" || give_up 'build/cache cannot be written'
-    (cd "$into" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund 9>&-) >"$into/log" 2>&1 ||
+    (cd "$into" && timeout 600 npm ci --ignore-scripts --no-audit --no-fund --prefer-offline 9>&-) >"$into/log" 2>&1 ||
         give_up "npm cannot install the packages: $(grep -m 1 -i 'err' "$into/log" | cut -c 1-200)"
     cp "$here/package-lock.json" "$into/installed"
 fi
