@@ -305,6 +305,51 @@ static void test_gcp__a_spot_machine_that_google_took_back_says_so(void **state)
     assert_int_equal(got.why, ERR_CAPACITY);
 }
 
+static void test_gcp__a_machine_is_not_taken_back_because_another_one_was(void **state)
+{
+    static const char ops[] =
+        "{\"items\":[{\"operationType\":\"compute.instances.preempted\",\"targetLink\":\"https://www.googleapis.com/"
+        "compute/v1/projects/my-project/zones/us-central1-a/instances/muster-b\"},{\"operationType\":\"stop\","
+        "\"targetLink\":\"x/instances/muster-a\"}]}";
+    static const struct fake_fault second = {.status = 200, .body = ops};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance ref = bed_ref(b, ID "muster-a", "muster-a"), got;
+    struct fake_fault first = {.status = 200, .next = &second};
+    char body[1000];
+    struct err e;
+
+    (void)state;
+    machine_json("TERMINATED", ",\"scheduling\":{\"provisioningModel\":\"SPOT\"}", body);
+    first.body = body;
+    fake_set_fault(&b->cloud, &first);
+    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+    assert_int_equal(got.state, INSTANCE_STOPPED);
+    assert_int_equal(got.why, ERR_NONE);
+    assert_int_equal(raw_count(b->server), 3);
+    machine_json("TERMINATED", "", body);
+    fake_set_fault(&b->cloud, &first);
+    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+    assert_int_equal(raw_count(b->server), 4); /* not spot: nothing more to ask */
+}
+
+static void test_gcp__a_deletion_that_fails_at_once_is_a_failure_unless_the_machine_is_gone(void **state)
+{
+    static const char denied[] =
+        "{\"name\":\"operation-1\",\"status\":\"DONE\",\"httpErrorStatusCode\":403,\"error\":{\"errors\":[{\"code\":"
+        "\"PERMISSIONS_ERROR\",\"message\":\"no\"}]}}";
+    static const char gone[] = "{\"name\":\"operation-1\",\"status\":\"DONE\",\"httpErrorStatusCode\":404,\"error\":{"
+                               "\"errors\":[{\"code\":\"RESOURCE_NOT_FOUND\",\"message\":\"no\"}]}}";
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance ref = bed_ref(b, ID "muster-a", "muster-a");
+    struct err e;
+
+    (void)state;
+    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = denied});
+    assert_fails(b->ops->destroy(b->p, &ref, &e), ERR_AUTH, "instances.delete: PERMISSIONS_ERROR", e);
+    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = gone});
+    assert_ok(b->ops->destroy(b->p, &ref, &e), e);
+}
+
 static void test_gcp__an_id_that_is_no_path_of_an_instance_goes_nowhere(void **state)
 {
     static const char *const ids[] = {"muster-a",
@@ -426,6 +471,8 @@ int main(void)
         cmocka_unit_test(test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repeated),
         cmocka_unit_test(test_gcp__trap_5_terminated_means_stopped_and_each_state_has_its_meaning),
         cmocka_unit_test(test_gcp__a_spot_machine_that_google_took_back_says_so),
+        cmocka_unit_test(test_gcp__a_machine_is_not_taken_back_because_another_one_was),
+        cmocka_unit_test(test_gcp__a_deletion_that_fails_at_once_is_a_failure_unless_the_machine_is_gone),
         cmocka_unit_test(test_gcp__an_id_that_is_no_path_of_an_instance_goes_nowhere),
         cmocka_unit_test(test_gcp__trap_13_a_list_without_some_zone_fails),
         cmocka_unit_test(test_gcp__a_list_with_nothing_in_it_is_complete),

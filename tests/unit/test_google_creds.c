@@ -225,6 +225,22 @@ static void test_google_creds__a_service_account_signs_for_its_token(void **stat
     assert_string_equal(google_creds_project(s->creds), "keys-project");
 }
 
+static void test_google_creds__a_token_url_changes_where_is_asked_and_not_what_is_claimed(void **state)
+{
+    struct scene *s = *state;
+    AUTO_JSON json_t *claims = NULL;
+    char form[16384];
+
+    write_service_account(s);
+    s->conf.token_url = s->url;
+    (void)snprintf(s->url, sizeof(s->url), "%.60s/token?proxy=1", raw_url(s->server));
+    token_is(s, "ya29.1");
+    assert_string_equal(raw_get(s->server, 0)->path, "/token?proxy=1");
+    assert_true(fake_form(raw_get(s->server, 0)->body, "assertion", form, sizeof(form)));
+    claims = part_of(form, 1);
+    assert_null(strstr(json_string_value(json_object_get(claims, "aud")), "proxy"));
+}
+
 static void test_google_creds__a_user_refreshes_a_token_and_names_no_project(void **state)
 {
     struct scene *s = *state;
@@ -395,6 +411,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_google_creds__a_service_account_signs_for_its_token, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_google_creds__a_token_url_changes_where_is_asked_and_not_what_is_claimed,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_google_creds__a_user_refreshes_a_token_and_names_no_project, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_google_creds__without_a_named_file_gclouds_login_is_found, set_up,
