@@ -6,11 +6,7 @@
 extern const struct provider_ops provider_aws, provider_gcp, provider_digitalocean, provider_vast_ai;
 
 static const struct provider_ops *const all[] = {
-    &provider_aws,
-    &provider_gcp,
-    &provider_digitalocean,
-    &provider_vast_ai,
-    NULL,
+    &provider_aws, &provider_gcp, &provider_digitalocean, &provider_vast_ai, NULL,
 };
 
 const struct provider_ops *registry_find(const char *cloud)
