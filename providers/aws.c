@@ -10,11 +10,12 @@
 #include "providers/common/aws_image.h"
 #include "providers/common/aws_profile.h"
 #include "providers/common/aws_run.h"
+#include "providers/common/memo.h"
+#include "providers/common/places.h"
 #include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,6 @@
 #define MAX_TAG_VALUE 256
 #define MAX_TOKEN 48
 #define MAX_SUBNETS 20
-#define PROGRESS_KEPT_MS ((int64_t)60 * 60 * 1000)
 #define YOUNG_MS ((int64_t)3 * 60 * 1000)
 
 static const struct conf_key account_keys[] = {
@@ -151,8 +151,8 @@ static int aws_open(const struct conf *acct, const struct provider_env *env, str
                                     .ec2_url = conf_str(acct, "endpoint_url"),
                                     .timeout_ms = env->timeout_ms};
     p->images = aws_image_cache_new();
-    p->progress = aws_memo_new();
-    p->young = aws_memo_new();
+    p->progress = memo_new();
+    p->young = memo_new();
     *out = p;
     return 0;
 }
@@ -297,7 +297,7 @@ static bool is_young(const struct provider *p, const char *id)
 {
     size_t ignored;
 
-    return aws_memo_get(p->young, id, &ignored);
+    return memo_get(p->young, id, &ignored);
 }
 
 /* found->id stays empty when there is none. */
@@ -413,6 +413,7 @@ struct attempt {
     char image[AWS_IMAGE_ID_MAX];
     bool at_home;
     size_t n_subnets; /* 0 = the default network */
+    struct instance *out;
 };
 
 static void client_token(const struct attempt *a, size_t subnet, char out[64])
@@ -460,61 +461,40 @@ static int run_instance(const struct attempt *a, size_t subnet, struct instance 
         return err_set(e, ERR_RETRY, "ec2 RunInstances: the answer makes no sense: no instance in it");
     if (aws_instance_read(item, a->region, &made, e))
         return err_wrap(e, "ec2 RunInstances");
-    if (aws_memo_set(a->p->young, made.id, 0, YOUNG_MS, e))
+    if (memo_set(a->p->young, made.id, 0, YOUNG_MS, e))
         return -1;
     *out = made;
     return 0;
 }
 
-/*
- * With several subnets a repetition must begin where the lost answer was: beginning anew could find room in an earlier
- * subnet while the first machine stands in a later one. This process remembers the subnet by token; for another
- * process, EC2 does. A first try has nothing to look for.
- */
-static int resume(const struct attempt *a, size_t *subnet, struct instance *found, struct err *e)
+/* With one DescribeInstances over the tokens of all subnets. */
+static int find_earlier(void *arg, bool *found, struct err *e)
 {
+    const struct attempt *a = arg;
     AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
-    struct looking l = {.p = a->p, .region = a->region, .name = a->r->name, .each = keep_best, .arg = found};
+    struct instance one = {.why = ERR_NONE};
+    struct looking l = {.p = a->p, .region = a->region, .name = a->r->name, .each = keep_best, .arg = &one};
     char tokens[MAX_SUBNETS][64];
     const char *values[MAX_SUBNETS];
 
-    *subnet = 0;
-    if (a->n_subnets < 2 || a->r->first_try || aws_memo_get(a->p->progress, a->r->token, subnet))
-        return 0;
     for (size_t i = 0; i < a->n_subnets; i++) {
         client_token(a, i, tokens[i]);
         values[i] = tokens[i];
     }
     aws_find_filter(&f, "client-token", values, a->n_subnets);
-    return aws_find_each(&a->p->client, a->region, &f, look_at, &l, e);
+    if (aws_find_each(&a->p->client, a->region, &f, look_at, &l, e))
+        return -1;
+    *found = one.id[0] != '\0';
+    if (*found)
+        *a->out = one;
+    return 0;
 }
 
-static int try_subnets(const struct attempt *a, struct instance *out, struct err *e)
+static int try_subnet(void *arg, size_t subnet, struct err *e)
 {
-    struct instance found = {.why = ERR_NONE};
-    int remember_s = INT_MAX;
-    size_t subnet;
+    const struct attempt *a = arg;
 
-    if (resume(a, &subnet, &found, e))
-        return -1;
-    if (found.id[0] != '\0') {
-        *out = found;
-        return 0;
-    }
-    for (;; subnet++) {
-        if (a->n_subnets > 1 && aws_memo_set(a->p->progress, a->r->token, subnet, PROGRESS_KEPT_MS, e))
-            return -1;
-        if (run_instance(a, subnet, out, e) == 0)
-            return 0;
-        if (e->kind != ERR_CAPACITY)
-            return -1;
-        remember_s = e->retry_after_s < remember_s ? e->retry_after_s : remember_s;
-        if (subnet + 1 >= a->n_subnets)
-            break;
-    }
-    cache_drop(a->p->progress, a->r->token, NULL); /* refused everywhere: the next time begins with the first */
-    e->retry_after_s = remember_s;                 /* of the zone that may have room soonest */
-    return -1;
+    return run_instance(a, subnet, a->out, e);
 }
 
 /* Everything of an attempt but its image. */
@@ -536,7 +516,15 @@ static int aws_launch(struct provider *p, const struct launch_request *r, struct
     if (attempt_begin(p, r, &a, e) ||
         aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, a.image, e))
         return -1;
-    return try_subnets(&a, out, e);
+    a.out = out;
+    return places_try(&(struct places){.memo = p->progress,
+                                       .token = r->token,
+                                       .n = a.n_subnets,
+                                       .first_try = r->first_try,
+                                       .find = find_earlier,
+                                       .attempt = try_subnet,
+                                       .arg = &a},
+                      e);
 }
 
 /* One request for each subnet: the next one is made where the one before found no room. */

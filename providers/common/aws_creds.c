@@ -1,6 +1,7 @@
 #include "providers/common/aws_creds.h"
 
 #include "providers/common/aws_profile.h"
+#include "providers/common/ini.h"
 #include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
@@ -141,7 +142,7 @@ static int read_token(const char *path, struct secret **out, struct err *e)
 {
     AUTO(buf_wipe) struct buf text = BUF_INIT(64 * 1024);
 
-    if (aws_read_file(path, &text, e)) {
+    if (ini_read_file(path, &text, e)) {
         e->kind = ERR_AUTH;
         return -1;
     }

@@ -1,34 +1,11 @@
 #include "providers/common/aws_profile.h"
 
+#include "providers/common/ini.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-int aws_read_file(const char *path, struct buf *out, struct err *e)
-{
-    char piece[4096];
-    ssize_t n;
-    int rc = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return err_sys(e, errno == ENOENT || errno == ENOTDIR ? ERR_GONE : ERR_INVALID, errno, "%s", path);
-    while ((n = read(fd, piece, sizeof(piece))) > 0)
-        buf_add(out, piece, (size_t)n);
-    if (n < 0)
-        rc = err_sys(e, ERR_INVALID, errno, "%s", path);
-    else if (out->over)
-        rc = err_set(e, ERR_INVALID, "%s: more than %zu bytes", path, out->max);
-    OPENSSL_cleanse(piece, sizeof(piece));
-    (void)close(fd);
-    return rc;
-}
 
 /* Where a setting goes. Secrets have a table of their own. */
 static char **text_slot(struct aws_profile *p, const char *key)
@@ -62,8 +39,9 @@ static bool is_unsupported(const char *key)
            strcmp(key, "web_identity_token_file") == 0 || text_has_prefix(key, "sso_");
 }
 
-static void keep(struct aws_profile *p, const char *key, const char *value)
+static void keep(void *profile, const char *key, const char *value)
 {
+    struct aws_profile *p = profile;
     char **text = text_slot(p, key);
     struct secret **secret = secret_slot(p, key);
 
@@ -78,92 +56,14 @@ static void keep(struct aws_profile *p, const char *key, const char *value)
     }
 }
 
-/* Cut spaces at both ends, in place. */
-static char *trim(char *s)
+/* One of the two files; section: "default", "profile ci". */
+static int read_file(const char *file, const char *section, struct aws_profile *out, struct err *e)
 {
-    size_t n;
-
-    s += strspn(s, " \t");
-    n = strlen(s);
-    while (n > 0 && strchr(" \t\r", s[n - 1]) != NULL)
-        s[--n] = '\0';
-    return s;
-}
-
-struct ini {
-    const char *file, *section; /* the one that is wanted: "default", "profile ci" */
-    int line;
-    bool inside;
-    struct aws_profile *out;
-};
-
-/* Both "[profile ci]" and "[  profile   ci ]". */
-static bool same_section(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        bool space = *a == ' ';
-
-        a++;
-        b++;
-        if (space)
-            a += strspn(a, " \t");
-    }
-    return *a == *b;
-}
-
-static int read_line(struct ini *i, char *line, struct err *e)
-{
-    size_t blank = strspn(line, " \t\r");
-    char *equals, *end;
-
-    if (line[blank] == '\0' || line[blank] == '#' || line[blank] == ';' || blank > 0)
-        return 0;
-    if (*line == '[') {
-        end = strchr(line, ']');
-        if (end == NULL)
-            return err_set(e, ERR_INVALID, "%s:%d: a section without its ']'", i->file, i->line);
-        *end = '\0';
-        i->inside = same_section(trim(line + 1), i->section);
-        i->out->found = i->out->found || i->inside;
-        return 0;
-    }
-    equals = strchr(line, '=');
-    if (equals == NULL || equals == line)
-        return err_set(e, ERR_INVALID, "%s:%d: expected \"name = value\"", i->file, i->line);
-    *equals = '\0';
-    line = trim(line);
-    for (char *p = line; *p != '\0'; p++)
-        *p = text_lower(*p);
-    if (i->inside)
-        keep(i->out, line, trim(equals + 1));
-    return 0;
-}
-
-static int read_ini(struct ini *i, struct err *e)
-{
-    AUTO(buf_wipe) struct buf text = BUF_INIT(AWS_FILE_MAX);
-    struct err missing = {0};
-    char *line, *next;
-
-    if (aws_read_file(i->file, &text, &missing)) {
-        if (missing.kind == ERR_GONE)
-            return 0;
-        *e = missing;
+    if (ini_read(file, section, keep, out, &out->found, e))
         return -1;
-    }
-    if (text.len > 0 && memchr(text.p, '\0', text.len) != NULL)
-        return err_set(e, ERR_INVALID, "%s: not a text file", i->file);
-    for (line = text.p; line != NULL; line = next) {
-        next = strchr(line, '\n');
-        if (next != NULL)
-            *next++ = '\0';
-        i->line++;
-        if (read_line(i, line, e))
-            return -1;
-    }
-    if ((i->out->access_key_id == NULL) != (i->out->secret_access_key == NULL))
-        return err_set(e, ERR_INVALID, "%s: [%s] has %s without the other half of the pair", i->file, i->section,
-                       i->out->access_key_id != NULL ? "aws_access_key_id" : "aws_secret_access_key");
+    if ((out->access_key_id == NULL) != (out->secret_access_key == NULL))
+        return err_set(e, ERR_INVALID, "%s: [%s] has %s without the other half of the pair", file, section,
+                       out->access_key_id != NULL ? "aws_access_key_id" : "aws_secret_access_key");
     return 0;
 }
 
@@ -210,7 +110,6 @@ int aws_profile_load(conf_getenv_fn *getenv_fn, void *arg, const char *name, str
 {
     AUTO_AWS_PROFILE struct aws_profile credentials = {0}, config = {0};
     char path[1024], section[256];
-    struct ini i = {.file = path};
 
     if (name == NULL)
         name = getenv_fn(arg, "AWS_PROFILE");
@@ -219,16 +118,14 @@ int aws_profile_load(conf_getenv_fn *getenv_fn, void *arg, const char *name, str
     if ((size_t)snprintf(section, sizeof(section), "%s", name) >= sizeof(section))
         return err_set(e, ERR_INVALID, "the name of the AWS profile is too long");
     if (path_of(getenv_fn, arg, "AWS_SHARED_CREDENTIALS_FILE", "credentials", path, sizeof(path))) {
-        i = (struct ini){.file = path, .section = section, .out = &credentials};
-        if (read_ini(&i, e))
+        if (read_file(path, section, &credentials, e))
             return -1;
     }
     if (path_of(getenv_fn, arg, "AWS_CONFIG_FILE", "config", path, sizeof(path))) {
         if (strcmp(name, "default") != 0 &&
             (size_t)snprintf(section, sizeof(section), "profile %s", name) >= sizeof(section))
             return err_set(e, ERR_INVALID, "the name of the AWS profile is too long");
-        i = (struct ini){.file = path, .section = section, .out = &config};
-        if (read_ini(&i, e))
+        if (read_file(path, section, &config, e))
             return -1;
     }
     merge(&credentials, &config);

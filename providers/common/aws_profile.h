@@ -1,14 +1,11 @@
 /*
  * The files that AWS's own tools share: ~/.aws/credentials and ~/.aws/config, or where $AWS_SHARED_CREDENTIALS_FILE and
- * $AWS_CONFIG_FILE point. One profile is read: its keys, region and role. A line that is neither a section, a setting,
- * a comment nor indented (a nested setting, which we need none of) is an error at FILE:LINE.
+ * $AWS_CONFIG_FILE point. One profile is read: its keys, region and role (ini.h).
  */
 #ifndef MUSTER_PROVIDERS_COMMON_AWS_PROFILE_H
 #define MUSTER_PROVIDERS_COMMON_AWS_PROFILE_H
 
 #include "server/base/conf.h"
-
-#define AWS_FILE_MAX ((size_t)256 * 1024)
 
 struct aws_profile {
     bool found; /* in either file */
@@ -24,8 +21,5 @@ struct aws_profile {
 int aws_profile_load(conf_getenv_fn *getenv_fn, void *arg, const char *name, struct aws_profile *out,
                      struct err *e) MUST_USE;
 void aws_profile_clear(struct aws_profile *p);
-
-/* Append a small file's bytes. ERR_GONE when it is not there; ERR_INVALID when unreadable or too large for out. */
-int aws_read_file(const char *path, struct buf *out, struct err *e) MUST_USE;
 
 #endif

@@ -1,6 +1,7 @@
 #include "providers/common/aws_query.h"
 
 #include "providers/common/mask.h"
+#include "providers/common/origin.h"
 #include "server/base/clock.h"
 #include "server/base/text.h"
 
@@ -192,27 +193,6 @@ int aws_form_show(const char *url, const struct buf *form, json_t *list, struct 
     return json_array_append(list, one) == 0 ? 0 : err_set(e, ERR_BUG, "a request could not be shown");
 }
 
-/* "https://host:443/base" -> host as the Host header has it, and the path that is requested. */
-static int split_url(const char *url, char *host, size_t size, const char **path, struct err *e)
-{
-    const char *p = strstr(url, "://");
-    bool https = text_has_prefix(url, "https");
-    size_t n;
-
-    if (p == NULL)
-        return err_set(e, ERR_INVALID, "endpoint is not a URL");
-    p += 3;
-    n = strcspn(p, "/");
-    if (n == 0 || n >= size)
-        return err_set(e, ERR_INVALID, "endpoint has no host name, or one that is too long");
-    memcpy(host, p, n);
-    host[n] = '\0';
-    if (text_has_suffix(host, https ? ":443" : ":80"))
-        host[n - (https ? 4 : 3)] = '\0';
-    *path = p + n;
-    return 0;
-}
-
 struct post {
     const char *content_type, *target; /* target NULL = Query protocol */
     const void *body;
@@ -231,7 +211,7 @@ static int post(const struct aws_service *s, const struct aws_keys *keys, const 
     int64_t now = clock_now_ms();
     size_t n = 0;
 
-    if (split_url(s->url, host, sizeof(host), &base_path, e))
+    if (origin_split(s->url, host, sizeof(host), &base_path, e))
         return -1;
     sign_aws_date(now, date);
     h[n++] = (struct httpc_header){"Content-Type", p->content_type};

@@ -1,11 +1,6 @@
 #include "providers/common/aws_run.h"
 
-#include "server/base/cache.h"
-#include "server/base/clock.h"
-#include "server/base/mem.h"
 #include "server/base/text.h"
-
-#define MEMO_ENTRIES 4096
 
 static int add_user_data(struct buf *form, const struct secret *data, struct err *e)
 {
@@ -50,45 +45,4 @@ int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e)
     if (r->spot)
         add_spot(form);
     return aws_disks_add(form, r->extra, e) || add_user_data(form, r->user_data, e) ? -1 : 0;
-}
-
-struct cache *aws_memo_new(void)
-{
-    return cache_new(MEMO_ENTRIES, free);
-}
-
-bool aws_memo_get(struct cache *c, const char *key, size_t *out)
-{
-    AUTO_CACHE_REF struct cache_ref *ref = NULL;
-
-    if (!cache_peek(c, key, &ref))
-        return false;
-    *out = *(const size_t *)cache_value(ref);
-    return true;
-}
-
-struct note {
-    size_t n;
-    int64_t keep_ms;
-};
-
-static int fill(void *arg, const char *key, struct cache_fill *out, struct err *e)
-{
-    const struct note *note = arg;
-    size_t *n = mem_zalloc(sizeof(*n));
-
-    (void)key;
-    (void)e;
-    *n = note->n;
-    *out = (struct cache_fill){.value = n, .expires_ms = clock_now_ms() + note->keep_ms};
-    return 0;
-}
-
-int aws_memo_set(struct cache *c, const char *key, size_t n, int64_t keep_ms, struct err *e)
-{
-    AUTO_CACHE_REF struct cache_ref *ref = NULL;
-    struct note note = {.n = n, .keep_ms = keep_ms};
-
-    cache_drop(c, key, NULL);
-    return cache_get(c, key, fill, &note, &ref, e);
 }

@@ -23,9 +23,4 @@ struct aws_run {
 /* ERR_INVALID as aws_disks_check. The form holds user-data: wipe it. */
 int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e) MUST_USE;
 
-/* Small numbers by key, each for a while, in this process. Safe from any thread. */
-struct cache *aws_memo_new(void);
-bool aws_memo_get(struct cache *c, const char *key, size_t *out);
-int aws_memo_set(struct cache *c, const char *key, size_t n, int64_t keep_ms, struct err *e) MUST_USE;
-
 #endif

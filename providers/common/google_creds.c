@@ -1,6 +1,6 @@
 #include "providers/common/google_creds.h"
 
-#include "providers/common/aws_profile.h"
+#include "providers/common/ini.h"
 #include "providers/common/oauth2.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
@@ -107,7 +107,7 @@ static int read_keys(const char *file, struct keys *k, struct err *e)
     AUTO_JSON json_t *doc = NULL;
     const char *type = NULL;
 
-    if (aws_read_file(file, &text, e))
+    if (ini_read_file(file, &text, e))
         return -1;
     if (js_parse(text.len > 0 ? text.p : "", text.len, &doc, e))
         return err_wrap(e, "%s", file);

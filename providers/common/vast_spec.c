@@ -1,6 +1,6 @@
 #include "providers/common/vast_spec.h"
 
-#include "providers/common/aws_profile.h"
+#include "providers/common/ini.h"
 #include "providers/common/rest.h"
 #include "server/base/text.h"
 
@@ -254,7 +254,7 @@ static int read_key(const char *path, struct secret **out, struct err *e)
     struct err cause;
     size_t n;
 
-    if (aws_read_file(path, &text, &cause)) {
+    if (ini_read_file(path, &text, &cause)) {
         *e = cause;
         return cause.kind == ERR_GONE ? 0 : -1;
     }
