@@ -12,6 +12,8 @@
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,11 +111,17 @@ struct crypto_key {
     EVP_PKEY *pkey;
 };
 
-/* An encrypted key must not make OpenSSL ask for a pass phrase on the terminal. */
-static int no_pass_phrase(char *buf, int size, int writing, void *arg)
+/* Without a pass phrase, an encrypted key must not make OpenSSL ask for one on the terminal. */
+static int give_pass_phrase(char *buf, int size, int writing, void *arg)
 {
-    (void)buf, (void)size, (void)writing, (void)arg;
-    return -1;
+    const struct secret *pass_phrase = arg;
+    size_t n = secret_len(pass_phrase);
+
+    (void)writing;
+    if (n == 0 || n > (size_t)size)
+        return -1;
+    memcpy(buf, secret_reveal(pass_phrase), n);
+    return (int)n;
 }
 
 /* The PEM text with every "\n" written as two characters made a newline. */
@@ -137,8 +145,10 @@ static struct secret *with_newlines(const struct secret *pem)
 }
 
 /* Why OpenSSL found no private key in the text. */
-static int explain_unreadable(const char *text, const char *what, struct err *e)
+static int explain_unreadable(const char *text, bool has_pass_phrase, const char *what, struct err *e)
 {
+    if (strstr(text, "ENCRYPTED") != NULL && has_pass_phrase)
+        return err_set(e, ERR_INVALID, "%s: the pass phrase does not open the private key", what);
     if (strstr(text, "ENCRYPTED") != NULL)
         return err_set(e, ERR_INVALID,
                        "%s: the private key is protected by a pass phrase; store it without one "
@@ -153,17 +163,19 @@ static int explain_unreadable(const char *text, const char *what, struct err *e)
                    what);
 }
 
-int crypto_key_parse(const struct secret *pem, const char *what, struct crypto_key **out, struct err *e)
+int crypto_key_unlock(const struct secret *pem, const struct secret *pass_phrase, const char *what,
+                      struct crypto_key **out, struct err *e)
 {
     AUTO_SECRET struct secret *text = with_newlines(pem);
     BIO *bio = secret_len(text) <= INT32_MAX ? BIO_new_mem_buf(secret_reveal(text), (int)secret_len(text)) : NULL;
-    EVP_PKEY *pkey = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL) : NULL;
+    EVP_PKEY *pkey =
+        bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, give_pass_phrase, (void *)(uintptr_t)pass_phrase) : NULL;
     int rc = 0;
 
     BIO_free(bio);
     ERR_clear_error();
     if (pkey == NULL)
-        return explain_unreadable(secret_reveal(text), what, e);
+        return explain_unreadable(secret_reveal(text), secret_len(pass_phrase) > 0, what, e);
     if (EVP_PKEY_is_a(pkey, "RSA") != 1)
         rc = err_set(e, ERR_INVALID, "%s: the key is of type %s, not RSA", what, EVP_PKEY_get0_type_name(pkey));
     else if (EVP_PKEY_get_bits(pkey) < RSA_MIN_BITS)
@@ -176,6 +188,30 @@ int crypto_key_parse(const struct secret *pem, const char *what, struct crypto_k
     *out = mem_zalloc(sizeof(**out));
     (*out)->pkey = pkey;
     return 0;
+}
+
+int crypto_key_parse(const struct secret *pem, const char *what, struct crypto_key **out, struct err *e)
+{
+    return crypto_key_unlock(pem, NULL, what, out, e);
+}
+
+struct crypto_key *crypto_key_generate(void)
+{
+    struct crypto_key *k = mem_zalloc(sizeof(*k));
+
+    k->pkey = EVP_RSA_gen(RSA_MIN_BITS);
+    need(k->pkey != NULL, "RSA keys");
+    return k;
+}
+
+void crypto_key_public(const struct crypto_key *k, struct buf *out)
+{
+    unsigned char *der = NULL;
+    int n = i2d_PUBKEY(k->pkey, &der);
+
+    need(n > 0, "public keys");
+    buf_add(out, der, (size_t)n);
+    OPENSSL_free(der);
 }
 
 void crypto_key_free(struct crypto_key *k)

@@ -33,7 +33,12 @@ void crypto_random(void *out, size_t len); /* ends the process when the system h
  * `what` names it in errors ("github.private_key_file /etc/muster/app.pem"). */
 struct crypto_key;
 int crypto_key_parse(const struct secret *pem, const char *what, struct crypto_key **out, struct err *e) MUST_USE;
-void crypto_key_free(struct crypto_key *k); /* accepts NULL */
+/* The same when it may be protected by a pass phrase; NULL = there is none. One that is not needed does no harm. */
+int crypto_key_unlock(const struct secret *pem, const struct secret *pass_phrase, const char *what,
+                      struct crypto_key **out, struct err *e) MUST_USE;
+struct crypto_key *crypto_key_generate(void);                        /* a new RSA key of 2,048 bits */
+void crypto_key_public(const struct crypto_key *k, struct buf *out); /* appends its SubjectPublicKeyInfo in DER */
+void crypto_key_free(struct crypto_key *k);                          /* accepts NULL */
 /* RSASSA-PKCS1-v1_5 with SHA-256; the signature's raw bytes are appended to out. */
 int crypto_rs256(const struct crypto_key *k, const void *data, size_t len, struct buf *out, struct err *e) MUST_USE;
 /* A 32-byte key for sealing, derived from the private key (HKDF-SHA256, info = purpose). */

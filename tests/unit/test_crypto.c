@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 /* The key of RFC 7515, appendix A.2. */
 static const char rfc7515_key[] = "-----BEGIN RSA PRIVATE KEY-----\n"
@@ -315,6 +316,56 @@ static void test_crypto__keys_that_cannot_serve_are_refused_with_the_reason(void
     EVP_PKEY_free(good);
 }
 
+static void test_crypto__a_pass_phrase_opens_the_key_it_was_made_for(void **state)
+{
+    AUTO_SECRET struct secret *right = secret_new("hunter2", 7), *wrong = secret_new("hunter3", 7);
+    EVP_PKEY *good = rfc7515_pkey();
+    AUTO_FREE char *locked = pkcs8(good, "hunter2"), *open = pkcs8(good, NULL);
+    AUTO_SECRET struct secret *locked_pem = secret_new(locked, strlen(locked)), *pem = secret_new(open, strlen(open));
+    AUTO_BUF struct buf a = BUF_INIT(1000), b = BUF_INIT(1000);
+    struct crypto_key *k = NULL, *plain = NULL;
+    struct err e;
+
+    (void)state;
+    assert_fails(crypto_key_unlock(locked_pem, wrong, "k.pem", &k, &e), ERR_INVALID, "k.pem: the pass phrase", e);
+    assert_null(strstr(e.msg, "hunter3"));
+    assert_fails(crypto_key_unlock(locked_pem, NULL, "k.pem", &k, &e), ERR_INVALID, "protected by a pass phrase", e);
+    assert_ok(crypto_key_unlock(locked_pem, right, "k.pem", &k, &e), e);
+    assert_ok(crypto_key_unlock(pem, wrong, "k.pem", &plain, &e), e);
+    assert_ok(crypto_rs256(k, "x", 1, &a, &e), e);
+    assert_ok(crypto_rs256(plain, "x", 1, &b, &e), e);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.p, b.p, a.len);
+    crypto_key_free(k);
+    crypto_key_free(plain);
+    EVP_PKEY_free(good);
+}
+
+static void test_crypto__a_generated_key_signs_what_its_public_half_confirms(void **state)
+{
+    struct crypto_key *k = crypto_key_generate(), *other = crypto_key_generate();
+    AUTO_BUF struct buf der = BUF_INIT(1000), sig = BUF_INIT(1000), second = BUF_INIT(1000);
+    const unsigned char *p;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY *public_half;
+    struct err e;
+
+    (void)state;
+    crypto_key_public(k, &der);
+    crypto_key_public(other, &second);
+    assert_true(der.len != second.len || memcmp(der.p, second.p, der.len) != 0);
+    assert_ok(crypto_rs256(k, "text", 4, &sig, &e), e);
+    p = (const unsigned char *)der.p;
+    public_half = d2i_PUBKEY(NULL, &p, (long)der.len);
+    assert_non_null(public_half);
+    assert_int_equal(EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, public_half), 1);
+    assert_int_equal(EVP_DigestVerify(ctx, (const unsigned char *)sig.p, sig.len, (const unsigned char *)"text", 4), 1);
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(public_half);
+    crypto_key_free(k);
+    crypto_key_free(other);
+}
+
 static void test_crypto__a_refused_key_is_not_quoted(void **state)
 {
     AUTO_SECRET struct secret *pem = secret_new("-----BEGIN PRIVATE KEY-----\nhunter2", 35);
@@ -470,6 +521,8 @@ int main(void)
         cmocka_unit_test(test_crypto__rs256_gives_the_signature_of_rfc_7515),
         cmocka_unit_test(test_crypto__a_key_may_be_pkcs8_have_escaped_newlines_or_crlf),
         cmocka_unit_test(test_crypto__keys_that_cannot_serve_are_refused_with_the_reason),
+        cmocka_unit_test(test_crypto__a_pass_phrase_opens_the_key_it_was_made_for),
+        cmocka_unit_test(test_crypto__a_generated_key_signs_what_its_public_half_confirms),
         cmocka_unit_test(test_crypto__a_refused_key_is_not_quoted),
         cmocka_unit_test(test_crypto__derived_keys_are_hkdf_of_the_private_key),
         cmocka_unit_test(test_crypto__the_derived_key_does_not_depend_on_the_pem_form),
