@@ -1,5 +1,6 @@
 #include "providers/common/aws_disks.h"
 
+#include "providers/common/extra.h"
 #include "server/base/text.h"
 
 #include <stdio.h>
@@ -13,17 +14,6 @@ struct disk {
     const char *device, *type;               /* type NULL = the cloud's default */
     int64_t size_gb, iops, throughput, rate; /* 0 = not given */
 };
-
-/* A whole number, or a string that is one: YAML authors quote. */
-static int read_number(const json_t *v, int64_t max, int64_t *out, struct err *e)
-{
-    if (json_is_string(v))
-        return text_i64(json_string_value(v), 1, max, out, e);
-    if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > max)
-        return err_set(e, ERR_INVALID, "expected a whole number from 1 to %lld", (long long)max);
-    *out = json_integer_value(v);
-    return 0;
-}
 
 static int read_word(const json_t *v, const char **out, struct err *e)
 {
@@ -46,13 +36,13 @@ static int read_member(const char *name, const json_t *v, struct disk *d, struct
     if (strcmp(name, "VolumeType") == 0)
         return read_word(v, &d->type, e);
     if (strcmp(name, "VolumeSize") == 0)
-        return read_number(v, 65536, &d->size_gb, e);
+        return extra_whole(v, 1, 65536, &d->size_gb, e);
     if (strcmp(name, "Iops") == 0)
-        return read_number(v, 1000000, &d->iops, e);
+        return extra_whole(v, 1, 1000000, &d->iops, e);
     if (strcmp(name, "Throughput") == 0)
-        return read_number(v, 100000, &d->throughput, e);
+        return extra_whole(v, 1, 100000, &d->throughput, e);
     if (strcmp(name, "VolumeInitializationRate") == 0)
-        return read_number(v, 300, &d->rate, e);
+        return extra_whole(v, 1, 300, &d->rate, e);
     near = text_nearest(name, known, ARRAY_LEN(known));
     return err_set(e, ERR_INVALID, "unknown member%s%s", near != NULL ? "; did you mean " : "",
                    near != NULL ? near : "");

@@ -1,6 +1,13 @@
 /* The clouds that the contract suite is tried on. */
 #include "tests/support/fake_cloud.h"
 
+/* clang-format off */
 const struct fake_dialect *const fake_clouds[] = {
-    &fake_aws, &fake_gcp, &fake_digitalocean, &fake_vast_ai, NULL,
+    &fake_aws,
+    &fake_gcp,
+    &fake_digitalocean,
+    &fake_oracle,
+    &fake_vast_ai,
+    NULL,
 };
+/* clang-format on */

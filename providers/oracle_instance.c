@@ -1,0 +1,71 @@
+#include "providers/oracle_instance.h"
+
+#include "providers/common/oci_region.h"
+#include "server/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *tag_of(const json_t *instance, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(instance, "freeformTags"), key));
+}
+
+bool oracle_tag_is(const json_t *instance, const char *key, const char *value)
+{
+    const char *found = tag_of(instance, key);
+
+    return found != NULL && strcmp(found, value) == 0;
+}
+
+static int read_state(const char *text, enum instance_state *out, struct err *e)
+{
+    static const struct {
+        const char *text;
+        enum instance_state state;
+    } states[] = {
+        {"PROVISIONING", INSTANCE_PENDING},   {"STARTING", INSTANCE_PENDING},   {"RUNNING", INSTANCE_RUNNING},
+        {"CREATING_IMAGE", INSTANCE_RUNNING}, {"MOVING", INSTANCE_RUNNING},     {"STOPPING", INSTANCE_STOPPED},
+        {"STOPPED", INSTANCE_STOPPED},        {"TERMINATING", INSTANCE_ENDING}, {"TERMINATED", INSTANCE_GONE}};
+
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        if (strcmp(states[i].text, text) == 0) {
+            *out = states[i].state;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_RETRY, "the lifecycleState of an instance is none of Oracle's");
+}
+
+/* Nobody but Oracle ends a preemptible machine that we did not destroy. */
+static void read_why(const json_t *doc, struct instance *i)
+{
+    if (i->state >= INSTANCE_ENDING && json_is_object(json_object_get(doc, "preemptibleInstanceConfig"))) {
+        i->why = ERR_CAPACITY;
+        (void)snprintf(i->detail, sizeof(i->detail), "preemptible, and terminated");
+    }
+}
+
+int oracle_instance_read(const json_t *doc, const char *region, struct instance *out, struct err *e)
+{
+    struct instance i = {.why = ERR_NONE};
+    const char *id, *state, *created = NULL, *name = tag_of(doc, TAG_MACHINE), *expires = tag_of(doc, TAG_EXPIRES);
+    struct err ignored;
+    int64_t expires_s = 0;
+
+    if (js_str(doc, "id", &id, e) || js_str(doc, "lifecycleState", &state, e) ||
+        js_opt_str(doc, "timeCreated", &created, e) || read_state(state, &i.state, e))
+        return -1;
+    if (!oci_is_ocid(id, "instance"))
+        return err_set(e, ERR_RETRY, "id: not an OCID of an instance");
+    (void)snprintf(i.id, sizeof(i.id), "%s", id);
+    (void)snprintf(i.region, sizeof(i.region), "%s", region);
+    (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
+    if (created != NULL && text_rfc3339_ms(created, strlen(created), &i.created_ms, &ignored))
+        i.created_ms = 0;
+    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
+        i.expires_ms = expires_s * 1000;
+    read_why(doc, &i);
+    *out = i;
+    return 0;
+}

@@ -1,0 +1,15 @@
+/* What Oracle Cloud says of one machine: https://docs.oracle.com/en-us/iaas/api/#/en/iaas/20160918/Instance/ */
+#ifndef MUSTER_PROVIDERS_ORACLE_INSTANCE_H
+#define MUSTER_PROVIDERS_ORACLE_INSTANCE_H
+
+#include "providers/provider.h"
+#include "server/base/json.h"
+
+/* Does it carry this free-form tag with this value? */
+bool oracle_tag_is(const json_t *instance, const char *key, const char *value);
+
+/* A document of GetInstance, LaunchInstance or ListInstances; region: where it was asked for. ERR_INVALID or ERR_RETRY:
+ * it is none. */
+int oracle_instance_read(const json_t *doc, const char *region, struct instance *out, struct err *e) MUST_USE;
+
+#endif
