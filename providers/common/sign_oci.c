@@ -29,8 +29,7 @@ static void add_digest(struct buf *out, const char *body, size_t len)
     text_base64(out, digest, sizeof(digest));
 }
 
-/* What is signed: "name: value" lines without a final newline. */
-static int make_text(const struct sign_oci_req *r, const char *digest, struct buf *text, struct err *e)
+int sign_oci_text(const struct sign_oci_req *r, struct buf *text, struct err *e)
 {
     char host[300];
     const char *target = "";
@@ -43,9 +42,10 @@ static int make_text(const struct sign_oci_req *r, const char *digest, struct bu
     buf_addf(text, " %s%s", *target == '/' ? "" : "/", target);
     if (!r->without_host)
         buf_addf(text, "\nhost: %s", host);
-    if (r->body != NULL)
-        buf_addf(text, "\ncontent-length: %zu\ncontent-type: application/json\nx-content-sha256: %s", r->body_len,
-                 digest);
+    if (r->body != NULL) {
+        buf_addf(text, "\ncontent-length: %zu\ncontent-type: application/json\nx-content-sha256: ", r->body_len);
+        add_digest(text, r->body, r->body_len);
+    }
     return 0;
 }
 
@@ -57,7 +57,7 @@ int sign_oci(const struct sign_oci_req *r, struct rest_headers *out, struct err 
 
     if (r->body != NULL)
         add_digest(&digest, r->body, r->body_len);
-    if (make_text(r, digest.p, &text, e) || buf_str(&text, &signed_text, e) ||
+    if (sign_oci_text(r, &text, e) || buf_str(&text, &signed_text, e) ||
         crypto_rs256(r->key, signed_text, text.len, &signature, e))
         return err_wrap(e, "signing the request");
     buf_addf(&value,

@@ -24,6 +24,9 @@ struct sign_oci_req {   /* borrowed */
     bool without_host; /* the exchange of certificates for a token wants it so */
 };
 
+/* Append what is signed: "name: value" lines without a final newline. */
+int sign_oci_text(const struct sign_oci_req *r, struct buf *text, struct err *e) MUST_USE;
+
 /* Add Date, Authorization and, with a body, X-Content-SHA256 to out, in this order. */
 int sign_oci(const struct sign_oci_req *r, struct rest_headers *out, struct err *e) MUST_USE;
 
