@@ -262,10 +262,10 @@ static void text_of(const struct raw_request *r, struct buf *text)
 static bool is_signed_by(const struct raw_request *r, EVP_PKEY *key)
 {
     AUTO_BUF struct buf text = BUF_INIT(8192), sig = BUF_INIT(1024);
-    char signature[1024];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good;
+    char signature[1024];
     struct err e;
+    bool good;
 
     text_of(r, &text);
     parameter(r, "signature", signature, sizeof(signature));
@@ -465,9 +465,7 @@ static const struct raw_request *exchange_of(struct world *w)
 /* PEM without its armour and line breaks. */
 static void body_of(const char *pem, struct buf *out)
 {
-    const char *p = strchr(pem, '\n') + 1, *end = strstr(pem, "-----END");
-
-    for (; p < end; p++) {
+    for (const char *p = strchr(pem, '\n') + 1; *p != '-'; p++) {
         if (*p != '\n')
             buf_addc(out, *p);
     }
@@ -576,10 +574,9 @@ static void test_oci_creds__a_metadata_service_without_sense_is_tried_again(void
     assert_null(strstr(e.msg, "c2VjcmV0"));
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, world_open, world_close)
-
 int main(void)
 {
+#define TEST(t) cmocka_unit_test_setup_teardown(t, world_open, world_close)
     static const struct CMUnitTest tests[] = {
         TEST(test_oci_creds__the_default_profile_signs),
         TEST(test_oci_creds__a_profile_inherits_what_it_does_not_say),
