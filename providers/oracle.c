@@ -543,6 +543,7 @@ static int oracle_launch(struct provider *p, const struct launch_request *r, str
                                        .token = r->token,
                                        .n = a.domains != NULL ? a.domains->n : 1,
                                        .first_try = r->first_try,
+                                       .own_limits = true,
                                        .find = find_earlier,
                                        .attempt = launch_in,
                                        .arg = &a},

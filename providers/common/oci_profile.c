@@ -73,9 +73,10 @@ int oci_profile_load(conf_getenv_fn *getenv_fn, void *arg, struct oci_profile *o
     char path[1024];
     int n = 0;
 
-    *out = (struct oci_profile){0};
-    if (file == NULL && home == NULL)
+    if (file == NULL && home == NULL) {
+        *out = p;
         return 0;
+    }
     if (file == NULL)
         n = snprintf(path, sizeof(path), "%s/.oci/config", home);
     else if (text_has_prefix(file, "~/") && home != NULL)
@@ -90,10 +91,11 @@ int oci_profile_load(conf_getenv_fn *getenv_fn, void *arg, struct oci_profile *o
     }
     if (!p.found && (file != NULL || asked != NULL))
         return err_set(e, ERR_AUTH, "%s: there is no profile [%.80s]", path, asked != NULL ? asked : "DEFAULT");
-    if (!p.found)
-        return 0;
-    *out = p;
-    p = (struct oci_profile){0};
+    *out = (struct oci_profile){0};
+    if (p.found) {
+        *out = p;
+        p = (struct oci_profile){0};
+    }
     return 0;
 }
 

@@ -16,13 +16,14 @@ struct places {         /* borrowed for the call */
     const char *token;
     size_t n; /* 0 counts as one */
     bool first_try;
+    bool own_limits; /* each place has limits of its own: ERR_QUOTA too leads to the next one */
     int (*find)(void *arg, bool *found, struct err *e);     /* what an earlier try left; *found starts as false */
     int (*attempt)(void *arg, size_t place, struct err *e); /* same token and place, same machine */
     void *arg;
 };
 
 /* 0 once find or attempt have one. ERR_CAPACITY when no place had room, to be remembered for the shortest of their
- * times; any other failure as it came. */
+ * times; ERR_QUOTA when all were at their limit; any other failure as it came. */
 int places_try(const struct places *p, struct err *e) MUST_USE;
 
 #endif

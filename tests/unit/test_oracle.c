@@ -331,6 +331,21 @@ static void test_oracle__a_shape_that_a_domain_does_not_have_is_sought_in_the_ne
     domain_is(request(b, "POST", INSTANCES, 1), DOMAIN("2"));
 }
 
+/* Most limits of Compute are counted by availability domain. */
+static void test_oracle__a_limit_of_one_domain_leads_to_the_next(void **state)
+{
+    AUTO_FREE char *body = fake_fixture("oracle", "limit.json");
+    const struct fake_fault once = {.at_create = true, .status = 400, .body = body, .next = &well};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    fake_set_fault(&b->cloud, &once);
+    assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
+    domain_is(request(b, "POST", INSTANCES, 1), DOMAIN("2"));
+}
+
 /* PROVIDERS.md trap 12, where the machine came to be in the second domain. */
 static void test_oracle__trap_12_a_lost_answer_of_a_later_domain_is_found_again(void **state)
 {
@@ -551,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_oracle__trap_2_no_room_leads_to_the_next_availability_domain),
         cmocka_unit_test(test_oracle__trap_2_no_room_anywhere_is_said_once_all_domains_were_asked),
         cmocka_unit_test(test_oracle__a_shape_that_a_domain_does_not_have_is_sought_in_the_next),
+        cmocka_unit_test(test_oracle__a_limit_of_one_domain_leads_to_the_next),
         cmocka_unit_test(test_oracle__trap_12_a_lost_answer_of_a_later_domain_is_found_again),
         cmocka_unit_test(test_oracle__a_first_try_looks_for_nothing),
         cmocka_unit_test(test_oracle__a_region_may_name_one_availability_domain),

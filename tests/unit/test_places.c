@@ -10,6 +10,7 @@ struct launch {
     int remember_s[4];
     size_t tried[8], n_tried, finds;
     bool exists; /* what find finds */
+    bool own_limits;
 };
 
 static int find(void *arg, bool *found, struct err *e)
@@ -37,10 +38,15 @@ static int attempt(void *arg, size_t place, struct err *e)
 
 static int try(struct launch *l, struct cache *memo, size_t n, bool first_try, struct err *e)
 {
-    return places_try(
-        &(struct places){
-            .memo = memo, .token = "t", .n = n, .first_try = first_try, .find = find, .attempt = attempt, .arg = l},
-        e);
+    return places_try(&(struct places){.memo = memo,
+                                       .token = "t",
+                                       .n = n,
+                                       .first_try = first_try,
+                                       .own_limits = l->own_limits,
+                                       .find = find,
+                                       .attempt = attempt,
+                                       .arg = l},
+                      e);
 }
 
 static void test_places__the_next_is_tried_only_for_lack_of_room(void **state)
@@ -71,6 +77,24 @@ static void test_places__no_room_anywhere_is_remembered_for_the_shortest_time(vo
     l.n_tried = 0;
     assert_fails(try(&l, memo, 3, true, &e), ERR_CAPACITY, "", e);
     assert_int_equal(l.tried[0], 0);
+    cache_free(memo);
+}
+
+static void test_places__limits_of_a_place_lead_to_the_next_where_each_has_its_own(void **state)
+{
+    struct launch l = {.answers = {ERR_QUOTA, ERR_NONE}, .own_limits = true};
+    struct launch all = {.answers = {ERR_QUOTA, ERR_QUOTA}, .own_limits = true};
+    struct launch mixed = {.answers = {ERR_CAPACITY, ERR_QUOTA}, .remember_s = {60, 0}, .own_limits = true};
+    struct cache *memo = memo_new();
+    struct err e;
+
+    (void)state;
+    assert_ok(try(&l, memo, 2, true, &e), e);
+    assert_int_equal(l.n_tried, 2);
+    assert_fails(try(&all, memo, 2, true, &e), ERR_QUOTA, "", e);
+    assert_int_equal(all.n_tried, 2);
+    assert_fails(try(&mixed, memo, 2, true, &e), ERR_CAPACITY, "place 0", e);
+    assert_int_equal(e.retry_after_s, 60);
     cache_free(memo);
 }
 
@@ -138,6 +162,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places__the_next_is_tried_only_for_lack_of_room),
         cmocka_unit_test(test_places__no_room_anywhere_is_remembered_for_the_shortest_time),
+        cmocka_unit_test(test_places__limits_of_a_place_lead_to_the_next_where_each_has_its_own),
         cmocka_unit_test(test_places__a_repetition_begins_where_the_answer_was_lost),
         cmocka_unit_test(test_places__another_process_asks_the_cloud_unless_it_is_the_first_try),
         cmocka_unit_test(test_memo__a_number_is_known_until_its_time_is_over),
