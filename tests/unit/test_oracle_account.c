@@ -77,6 +77,31 @@ static void test_oracle_account__the_tenancy_is_the_compartment_when_none_is_nam
     httpc_free(http);
 }
 
+/* The variables named in arg, ended by NULL, are set. */
+static const char *some_variables(void *arg, const char *name)
+{
+    const char *const *set = arg;
+
+    for (; *set != NULL; set++) {
+        if (strcmp(*set, name) == 0)
+            return "x";
+    }
+    return NULL;
+}
+
+static void test_oracle_account__the_environment_turns_it_on_when_it_has_all_that_is_needed(void **state)
+{
+    static const char *all[] = {"OCI_CLI_USER", "OCI_CLI_KEY_FILE", "OCI_SUBNET_ID", NULL};
+    static const char *no_subnet[] = {"OCI_CLI_USER", "OCI_CLI_KEY_CONTENT", NULL};
+    static const char *no_key[] = {"OCI_CLI_USER", "OCI_SUBNET_ID", NULL};
+    const struct provider_ops *ops = registry_find("oracle");
+
+    (void)state;
+    assert_true(ops->configured(&(struct provider_env){.getenv_fn = some_variables, .getenv_arg = all}));
+    assert_false(ops->configured(&(struct provider_env){.getenv_fn = some_variables, .getenv_arg = no_subnet}));
+    assert_false(ops->configured(&(struct provider_env){.getenv_fn = some_variables, .getenv_arg = no_key}));
+}
+
 /* ---- shown ---- */
 
 struct shown {
@@ -172,6 +197,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oracle_account__an_account_without_a_subnet_or_with_slips_is_refused_at_the_start),
         cmocka_unit_test(test_oracle_account__the_tenancy_is_the_compartment_when_none_is_named),
+        cmocka_unit_test(test_oracle_account__the_environment_turns_it_on_when_it_has_all_that_is_needed),
         cmocka_unit_test(test_oracle_account__what_only_the_cloud_can_tell_is_shown_in_brackets),
         cmocka_unit_test(test_oracle_account__every_realm_has_its_domain_and_old_regions_their_names),
     };
