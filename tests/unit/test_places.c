@@ -75,7 +75,7 @@ static void test_places__no_room_anywhere_is_remembered_for_the_shortest_time(vo
     assert_int_equal(e.retry_after_s, 60);
     assert_int_equal(l.n_tried, 3);
     l.n_tried = 0;
-    assert_fails(try(&l, memo, 3, true, &e), ERR_CAPACITY, "", e);
+    assert_fails(try(&l, memo, 3, false, &e), ERR_CAPACITY, "", e);
     assert_int_equal(l.tried[0], 0);
     cache_free(memo);
 }
