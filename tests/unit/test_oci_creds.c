@@ -7,9 +7,9 @@
 #include "server/base/text.h"
 #include "tests/support/env.h"
 #include "tests/support/fake_cloud.h"
+#include "tests/support/pem.h"
 
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ struct world {
     struct oci_creds_conf conf;
     struct oci_creds *creds;
     struct rest_client api;
-    EVP_PKEY *leaf_key; /* of the machine's certificate */
-    char *cert, *leaf_pem;
+    EVP_PKEY *user_key, *leaf_key; /* of the file, of the machine's certificate */
+    const char *cert, *leaf_pem;
     int64_t token_s;        /* how long tokens live */
     size_t tokens, refuse;  /* handed out; calls of the API to be refused with 401 */
     int metadata, exchange; /* their status when not 200 */
@@ -45,48 +45,6 @@ static void write_file(const char *path, const char *text)
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);
     assert_int_equal(fclose(f), 0);
-}
-
-/* A PEM text of what `write` writes. */
-static char *pem_of(EVP_PKEY *key, X509 *cert, const char *pass_phrase)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text, *copy;
-    long n;
-
-    if (cert != NULL)
-        assert_int_equal(PEM_write_bio_X509(bio, cert), 1);
-    else
-        assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, key, pass_phrase != NULL ? EVP_aes_256_cbc() : NULL,
-                                                       pass_phrase, pass_phrase != NULL ? (int)strlen(pass_phrase) : 0,
-                                                       NULL, NULL),
-                         1);
-    n = BIO_get_mem_data(bio, &text);
-    copy = strndup(text, (size_t)n);
-    BIO_free(bio);
-    return copy;
-}
-
-/* A certificate as Oracle gives its machines: the tenancy stands in the subject. */
-static char *make_cert(EVP_PKEY *key)
-{
-    X509 *cert = X509_new();
-    X509_NAME *name = X509_get_subject_name(cert);
-    char *text;
-
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"ocid1.instance.oc1..x", -1, -1, 0),
-        1);
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(name, "OU", MBSTRING_ASC, (const unsigned char *)"opc-tenant:" TENANCY, -1, -1, 0),
-        1);
-    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
-    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
-    assert_int_equal(X509_set_pubkey(cert, key), 1);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    text = pem_of(NULL, cert, NULL);
-    X509_free(cert);
-    return text;
 }
 
 /* ---- the server ---- */
@@ -144,6 +102,38 @@ static int answer(void *arg, const struct raw_request *r, struct buf *out)
 
 /* ---- the world ---- */
 
+/* Made once for all tests: keys take their time. */
+struct keys {
+    EVP_PKEY *leaf, *user;
+    char *cert, *leaf_pem, *user_pem;
+};
+
+static int make_keys(void **state)
+{
+    struct keys *k = calloc(1, sizeof(*k));
+
+    k->leaf = EVP_RSA_gen(2048);
+    k->user = EVP_RSA_gen(2048);
+    k->cert = pem_cert(k->leaf, "opc-tenant:" TENANCY);
+    k->leaf_pem = pem_key(k->leaf, NULL);
+    k->user_pem = pem_key(k->user, NULL);
+    *state = k;
+    return 0;
+}
+
+static int free_keys(void **state)
+{
+    struct keys *k = *state;
+
+    EVP_PKEY_free(k->leaf);
+    EVP_PKEY_free(k->user);
+    free(k->cert);
+    free(k->leaf_pem);
+    free(k->user_pem);
+    free(k);
+    return 0;
+}
+
 static const char *variable(void *arg, const char *name)
 {
     const struct world *w = arg;
@@ -165,6 +155,7 @@ static int world_open(void **state)
 {
     static const struct rest_rule none[] = {{0, NULL, NULL, ERR_NONE, 0, NULL}};
     static const struct rest_dialect dialect = {.cloud = "oracle", .rules = none, .read = read_fault};
+    const struct keys *keys = *state;
     struct world *w = calloc(1, sizeof(*w));
 
     (void)snprintf(w->dir, sizeof(w->dir), "/tmp/muster-home-XXXXXX");
@@ -173,10 +164,11 @@ static int world_open(void **state)
     assert_int_equal(mkdir(w->config, 0700), 0);
     (void)snprintf(w->config, sizeof(w->config), "%s/.oci/config", w->dir);
     (void)snprintf(w->key, sizeof(w->key), "%s/.oci/key.pem", w->dir);
-    env_write_key(w->key);
-    w->leaf_key = EVP_RSA_gen(2048);
-    w->cert = make_cert(w->leaf_key);
-    w->leaf_pem = pem_of(w->leaf_key, NULL, NULL);
+    write_file(w->key, keys->user_pem);
+    w->user_key = keys->user;
+    w->leaf_key = keys->leaf;
+    w->cert = keys->cert;
+    w->leaf_pem = keys->leaf_pem;
     w->token_s = 3600;
     w->server = raw_start(&(struct raw_conf){.handler = answer, .arg = w});
     w->http = httpc_new(&(struct httpc_conf){.user_agent = "muster/test"});
@@ -206,9 +198,6 @@ static int world_close(void **state)
     (void)rmdir(w->config);
     (void)rmdir(w->dir);
     env_clear(&w->env);
-    EVP_PKEY_free(w->leaf_key);
-    free(w->cert);
-    free(w->leaf_pem);
     free(w);
     return 0;
 }
@@ -277,22 +266,11 @@ static bool is_signed_by(const struct raw_request *r, EVP_PKEY *key)
     return good;
 }
 
-static EVP_PKEY *key_in(const char *path)
-{
-    FILE *f = fopen(path, "r");
-    EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-
-    assert_non_null(key);
-    (void)fclose(f);
-    return key;
-}
-
 /* ---- the config file ---- */
 
 static void test_oci_creds__the_default_profile_signs(void **state)
 {
     struct world *w = *state;
-    EVP_PKEY *key = key_in(w->key);
     char key_id[300];
     struct err e;
 
@@ -300,9 +278,8 @@ static void test_oci_creds__the_default_profile_signs(void **state)
     assert_ok(ask(w, &e), e);
     parameter(last(w), "keyId", key_id, sizeof(key_id));
     assert_string_equal(key_id, TENANCY "/" USER "/" FINGERPRINT);
-    assert_true(is_signed_by(last(w), key));
+    assert_true(is_signed_by(last(w), w->user_key));
     assert_string_equal(raw_header(last(w), "Date"), "Wed, 01 May 2024 14:00:00 GMT");
-    EVP_PKEY_free(key);
 }
 
 static void test_oci_creds__a_profile_inherits_what_it_does_not_say(void **state)
@@ -359,7 +336,7 @@ static void test_oci_creds__what_is_missing_or_unknown_is_named(void **state)
 static void test_oci_creds__an_encrypted_key_needs_its_pass_phrase(void **state)
 {
     struct world *w = *state;
-    AUTO_FREE char *locked = pem_of(w->leaf_key, NULL, "hunter2");
+    AUTO_FREE char *locked = pem_key(w->leaf_key, "hunter2");
     struct err e;
 
     write_file(w->key, locked);
@@ -562,15 +539,13 @@ static void test_oci_creds__off_oracles_cloud_it_says_what_can_be_set(void **sta
 static void test_oci_creds__a_metadata_service_without_sense_is_tried_again(void **state)
 {
     struct world *w = *state;
+    const char *cert = w->cert;
     struct err e;
 
-    free(w->cert);
-    w->cert = strdup("not a certificate");
+    w->cert = "not a certificate";
     assert_fails(ask(w, &e), ERR_RETRY, "cert.pem: expected a certificate", e);
-    free(w->cert);
-    w->cert = make_cert(w->leaf_key);
-    free(w->leaf_pem);
-    w->leaf_pem = strdup("-----BEGIN PRIVATE KEY-----\nc2VjcmV0LW9mLXRoZS1tYWNoaW5l");
+    w->cert = cert;
+    w->leaf_pem = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LW9mLXRoZS1tYWNoaW5l";
     assert_fails(ask(w, &e), ERR_RETRY, "key.pem", e);
     assert_null(strstr(e.msg, "c2VjcmV0"));
 }
@@ -596,5 +571,5 @@ int main(void)
         TEST(test_oci_creds__a_metadata_service_without_sense_is_tried_again),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
