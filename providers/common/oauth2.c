@@ -32,11 +32,19 @@ static const struct rest_rule rules[] = {
     {0, NULL, NULL, ERR_NONE, 0, NULL},
 };
 
-/* expires_in is a number; Microsoft's metadata service writes it as text. */
+/* expires_in is a number; Microsoft's metadata service writes it as text, and App Service says only when it ends. */
 static int read_life(const json_t *doc, int64_t *life_s, struct err *e)
 {
     const char *text = json_string_value(json_object_get(doc, "expires_in"));
+    const char *end = json_string_value(json_object_get(doc, "expires_on"));
+    int64_t now_s = clock_now_ms() / 1000;
 
+    if (text == NULL && end != NULL && json_object_get(doc, "expires_in") == NULL) {
+        if (text_i64(end, now_s + 1, now_s + MAX_LIFE_S, life_s, e))
+            return -1;
+        *life_s -= now_s;
+        return 0;
+    }
     if (text != NULL)
         return text_i64(text, 1, MAX_LIFE_S, life_s, e);
     if (js_i64(doc, "expires_in", life_s, e))

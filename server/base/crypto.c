@@ -257,6 +257,45 @@ void crypto_key_derive(const struct crypto_key *k, const char *purpose, unsigned
     OPENSSL_clear_free(der, (size_t)der_len);
 }
 
+/* A field of an SSH key: its length in four bytes, then its bytes (RFC 4251 section 5). */
+static void add_ssh_field(struct buf *out, const void *data, size_t len)
+{
+    const unsigned char head[4] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16), (unsigned char)(len >> 8),
+                                   (unsigned char)len};
+
+    buf_add(out, head, sizeof(head));
+    buf_add(out, data, len);
+}
+
+/* A positive number: a leading zero byte when its first bit is set. */
+static void add_ssh_number(struct buf *out, const EVP_PKEY *key, const char *name)
+{
+    unsigned char bytes[1 + RSA_MIN_BITS / 8] = {0};
+    BIGNUM *n = NULL;
+    size_t len;
+    bool high;
+
+    need(EVP_PKEY_get_bn_param(key, name, &n) == 1 && BN_num_bytes(n) < (int)sizeof(bytes), "RSA");
+    len = (size_t)BN_bn2bin(n, bytes + 1);
+    high = (bytes[1] & 0x80) != 0;
+    add_ssh_field(out, high ? bytes : bytes + 1, high ? len + 1 : len);
+    BN_free(n);
+}
+
+void crypto_orphan_ssh_key(struct buf *out)
+{
+    AUTO_BUF struct buf blob = BUF_INIT(1024);
+    EVP_PKEY *key = EVP_RSA_gen(RSA_MIN_BITS);
+
+    need(key != NULL, "RSA");
+    add_ssh_field(&blob, "ssh-rsa", strlen("ssh-rsa"));
+    add_ssh_number(&blob, key, OSSL_PKEY_PARAM_RSA_E);
+    add_ssh_number(&blob, key, OSSL_PKEY_PARAM_RSA_N);
+    EVP_PKEY_free(key);
+    buf_adds(out, "ssh-rsa ");
+    text_base64(out, blob.p, blob.len);
+}
+
 /* AES-256-GCM over in[0..len) to out, context authenticated. Sealing fills tag, opening checks it. */
 static bool gcm(bool seal, const unsigned char key[32], const char *context, const unsigned char nonce[NONCE_LEN],
                 const unsigned char *in, size_t len, unsigned char *out, unsigned char tag[TAG_LEN])

@@ -44,6 +44,10 @@ int crypto_rs256(const struct crypto_key *k, const void *data, size_t len, struc
 /* A 32-byte key for sealing, derived from the private key (HKDF-SHA256, info = purpose). */
 void crypto_key_derive(const struct crypto_key *k, const char *purpose, unsigned char out[32]);
 
+/* An SSH public key of RSA ("ssh-rsa AAAA...") whose private half is thrown away here: for clouds that want a key of
+ * machines that nobody shall enter. Takes about 0.1 s. */
+void crypto_orphan_ssh_key(struct buf *out);
+
 /* AES-256-GCM with a random nonce: nonce || tag || ciphertext in base64. `context` is authenticated with it, so that a
  * sealed text cannot be moved to another row. */
 int crypto_seal(const unsigned char key[32], const char *context, const struct secret *plain, struct buf *out,

@@ -508,6 +508,43 @@ static void test_crypto__any_change_key_or_context_keeps_it_closed(void **state)
     assert_null(plain);
 }
 
+/* A field of an SSH key behind *at, which moves on. */
+static size_t ssh_field(const struct buf *blob, size_t *at, const unsigned char **out)
+{
+    const unsigned char *p = (const unsigned char *)blob->p + *at;
+    size_t len;
+
+    assert_true(*at + 4 <= blob->len);
+    len = ((size_t)p[0] << 24) | ((size_t)p[1] << 16) | ((size_t)p[2] << 8) | p[3];
+    assert_true(*at + 4 + len <= blob->len);
+    *at += 4 + len;
+    *out = p + 4;
+    return len;
+}
+
+static void test_crypto__an_orphan_ssh_key_is_a_new_rsa_key_of_2048_bits(void **state)
+{
+    AUTO_BUF struct buf one = BUF_INIT(2048), other = BUF_INIT(2048), blob = BUF_INIT(2048);
+    const unsigned char *field;
+    size_t at = 0;
+    struct err e;
+
+    (void)state;
+    crypto_orphan_ssh_key(&one);
+    crypto_orphan_ssh_key(&other);
+    assert_string_not_equal(one.p, other.p);
+    assert_int_equal(strncmp(one.p, "ssh-rsa ", 8), 0);
+    assert_ok(text_unbase64(one.p + 8, one.len - 8, &blob, &e), e);
+    assert_int_equal(ssh_field(&blob, &at, &field), 7);
+    assert_memory_equal(field, "ssh-rsa", 7);
+    assert_int_equal(ssh_field(&blob, &at, &field), 3);
+    assert_memory_equal(field, "\1\0\1", 3);
+    assert_int_equal(ssh_field(&blob, &at, &field), 257);
+    assert_int_equal(field[0], 0);
+    assert_true(field[1] >= 0x80 && field[256] % 2 == 1);
+    assert_int_equal(at, blob.len);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_crypto__the_same_text_is_sealed_differently_each_time),
         cmocka_unit_test(test_crypto__the_sealed_form_is_nonce_tag_and_ciphertext),
         cmocka_unit_test(test_crypto__any_change_key_or_context_keeps_it_closed),
+        cmocka_unit_test(test_crypto__an_orphan_ssh_key_is_a_new_rsa_key_of_2048_bits),
     };
 
     return cmocka_run_group_tests_name("crypto", tests, NULL, NULL);
