@@ -5,6 +5,7 @@
 const struct fake_dialect *const fake_clouds[] = {
     &fake_aws,
     &fake_gcp,
+    &fake_azure,
     &fake_digitalocean,
     &fake_oracle,
     &fake_vast_ai,
