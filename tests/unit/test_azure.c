@@ -313,6 +313,45 @@ static void test_azure__a_version_that_is_named_is_asked_for_itself(void **state
     assert_int_equal(seen(b, "PUT", "*", &r), 0);
 }
 
+static void test_azure__an_image_that_cannot_be_asked_about_is_tried_again_and_not_remembered(void **state)
+{
+    static const char *const bodies[] = {"{}", "[{}]", "[{\"name\":\"a/b\"}]", "[7]", "{\"properties\":7}", "\"x\""};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = bodies[i]});
+        o.spec.image = "nvidia:ngc:gpu:latest";
+        assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_RETRY, "virtualMachineImages.get", e);
+        o.spec.image = "/communityGalleries/flux/images/ci";
+        assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_RETRY, "communityGalleryImages.get", e);
+    }
+    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = "[]"});
+    o.spec.image = "nvidia:ngc:gpu:latest";
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "nvidia:ngc:gpu has no version in eastus", e);
+    fake_set_fault(&b->cloud, NULL);
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+}
+
+static void test_azure__a_specialised_windows_image_is_refused(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.spec.os = "windows";
+    o.spec.image = "/communityGalleries/flux/images/special";
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "specialised", e);
+    assert_int_equal(b->cloud.made, 0);
+}
+
 static void test_azure__a_specialised_image_gets_user_data_and_no_os_profile(void **state)
 {
     static const char *const rows[][2] = {
@@ -513,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_azure__what_is_no_image_is_refused_without_a_request),
         cmocka_unit_test(test_azure__an_image_that_is_sold_comes_with_its_plan_which_is_asked_once),
         cmocka_unit_test(test_azure__a_version_that_is_named_is_asked_for_itself),
+        cmocka_unit_test(test_azure__an_image_that_cannot_be_asked_about_is_tried_again_and_not_remembered),
+        cmocka_unit_test(test_azure__a_specialised_windows_image_is_refused),
         cmocka_unit_test(test_azure__a_specialised_image_gets_user_data_and_no_os_profile),
         cmocka_unit_test(test_azure__windows_gets_a_password_nobody_knows_and_its_script_by_an_extension),
         cmocka_unit_test(test_azure__a_windows_machine_whose_script_is_refused_is_removed),

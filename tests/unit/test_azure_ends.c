@@ -268,6 +268,20 @@ static void test_azure__each_state_has_its_meaning(void **state)
     }
 }
 
+static void test_azure__a_machine_says_where_and_when_it_was_made_and_when_it_expires(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+
+    (void)state;
+    (void)fake_add(&b->cloud, "muster-a", "", BED_DEPLOYMENT);
+    got = described(b);
+    assert_string_equal(got.region, "eastus");
+    assert_string_equal(got.name, "muster-a");
+    assert_int_equal(got.created_ms, 1714572000123);
+    assert_int_equal(got.expires_ms, 1714572000000); /* a tag's name counts without case */
+}
+
 static void test_azure__trap_5_a_machine_that_powered_itself_off_is_destroyed(void **state)
 {
     AUTO_FREE char *body = vm("Succeeded", "PowerState/stopped", "");
@@ -367,16 +381,26 @@ static void test_azure__a_next_page_on_another_host_fails_the_list(void **state)
     assert_fails(b->ops->list(b->p, NULL, bed_see, &list, &e), ERR_RETRY, "page 2: azure virtualMachines.list", e);
 }
 
-static void test_azure__a_group_that_is_not_there_never_means_that_machines_are_gone(void **state)
+/* A 404 about anything but the machine. */
+static void test_azure__what_else_is_not_there_never_means_that_machines_are_gone(void **state)
 {
-    AUTO_FREE char *body = fake_fixture("azure", "no-group.json");
+    static const char *const rows[][2] = {
+        {"ResourceGroupNotFound", "create clouds.azure.resource_group"},
+        {"InvalidResourceType", "does clouds.azure.endpoint_url know this API version?"},
+        {"InvalidResourceNamespace", "virtualMachines.get"}};
     AUTO_BED struct bed *b = plain_bed();
     struct instance ref = bed_ref(b, "muster-a", "muster-a"), got;
     struct err e;
 
     (void)state;
-    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 404, .body = body});
-    assert_fails(b->ops->describe(b->p, &ref, &got, &e), ERR_INVALID, "create clouds.azure.resource_group", e);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char body[200];
+
+        (void)snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"not found\"}}", rows[i][0]);
+        fake_set_fault(&b->cloud, &(struct fake_fault){.status = 404, .body = body});
+        assert_fails(b->ops->describe(b->p, &ref, &got, &e), ERR_INVALID, rows[i][1], e);
+        assert_fails(b->ops->destroy(b->p, &ref, &e), ERR_INVALID, rows[i][1], e);
+    }
 }
 
 int main(void)
@@ -392,13 +416,14 @@ int main(void)
         cmocka_unit_test(test_azure__a_name_whose_machine_failed_meanwhile_is_refused_with_its_reason_and_removed),
         cmocka_unit_test(test_azure__a_name_whose_machine_is_still_being_removed_is_tried_again_soon),
         cmocka_unit_test(test_azure__each_state_has_its_meaning),
+        cmocka_unit_test(test_azure__a_machine_says_where_and_when_it_was_made_and_when_it_expires),
         cmocka_unit_test(test_azure__trap_5_a_machine_that_powered_itself_off_is_destroyed),
         cmocka_unit_test(test_azure__what_is_being_deleted_is_not_deleted_again),
         cmocka_unit_test(test_azure__parts_without_a_machine_are_listed_once_and_can_be_destroyed),
         cmocka_unit_test(test_azure__an_address_that_its_card_still_holds_goes_with_the_next_call),
         cmocka_unit_test(test_azure__trap_13_a_fault_while_parts_are_listed_fails_the_list),
         cmocka_unit_test(test_azure__a_next_page_on_another_host_fails_the_list),
-        cmocka_unit_test(test_azure__a_group_that_is_not_there_never_means_that_machines_are_gone),
+        cmocka_unit_test(test_azure__what_else_is_not_there_never_means_that_machines_are_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
