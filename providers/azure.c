@@ -225,7 +225,7 @@ static int az_describe(struct provider *p, const struct instance *ref, struct in
         if (azure_read_vm(&p->api, res.doc, &found, e))
             return -1;
     } else {
-        if (!taken && azure_left_each(&p->api, name, count_left, &left, e))
+        if (azure_left_each(&p->api, name, count_left, &left, e))
             return -1;
         found.state = left.n > 0 ? INSTANCE_STOPPED : INSTANCE_GONE;
         found.why = ERR_NONE;
@@ -323,8 +323,6 @@ static int end_step(const struct provider *p, const char *name, bool *left, stru
                        (!text_ieq(state, "Deleting") && delete_vm(p, name, e))
                    ? -1
                    : 0;
-    if (taken)
-        return 0;
     if (azure_left_each(&p->api, name, count_left, &parts, e))
         return -1;
     *left = parts.n > 0;

@@ -220,6 +220,12 @@ static bool image(const struct raw_request *r, struct buf *answer)
                             "nvidia", "name", "gpu", "product", "ngc"));
     } else if (fake_is(r, "GET", "*/publishers/*/versions/*")) {
         fake_json(answer, 200, "", json_pack("{s:s, s:{}}", "name", "22.8.3", "properties"));
+    } else if (fake_is(r, "GET", "*alleries/*/images/absent")) {
+        not_found(answer);
+    } else if (fake_is(r, "GET", "*alleries/*/images/sold")) {
+        fake_json(answer, 200, "",
+                  json_pack("{s:{s:s, s:{s:s, s:s, s:s}}}", "properties", "osState", "Generalized", "purchasePlan",
+                            "name", "n", "publisher", "p", "product", "o"));
     } else if (fake_is(r, "GET", "*alleries/*/images/*")) {
         fake_json(answer, 200, "",
                   json_pack("{s:{s:s}}", "properties", "osState",

@@ -1,4 +1,4 @@
-/* What is Azure's own: every field of a launch, image forms, extra_config, Windows, what is shown. */
+/* What is Azure's own: every field of a launch, image forms, extra_config, what is shown. */
 #include "tests/support/unit.h"
 
 #include "providers/registry.h"
@@ -337,6 +337,44 @@ static void test_azure__an_image_that_cannot_be_asked_about_is_tried_again_and_n
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
 }
 
+static void test_azure__a_gallery_image_may_be_sold_or_not_be_there(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    AUTO_JSON json_t *body = NULL;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.spec.image = S IMAGES "/galleries/own/images/absent/versions/1.0.0";
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "machine_image: azure galleryImages.get", e);
+    o.spec.image = S IMAGES "/galleries/own/images/sold/versions/1.0.0";
+    body = launched(b, &o);
+    is_json(json_object_get(body, "plan"), "{\"name\":\"n\",\"publisher\":\"p\",\"product\":\"o\"}");
+}
+
+static void test_azure__a_tag_that_azure_would_not_take_is_named(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    char key[514];
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    memset(key, 'k', 513);
+    key[513] = '\0';
+    o.tags[2].key = key;
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "tag kkk", e);
+    o.tags[2].key = "a/b";
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "tag a/b", e);
+    key[512] = '\0';
+    o.tags[2].key = key;
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+}
+
 static void test_azure__a_specialised_windows_image_is_refused(void **state)
 {
     AUTO_BED struct bed *b = plain_bed();
@@ -377,81 +415,6 @@ static void test_azure__a_specialised_image_gets_user_data_and_no_os_profile(voi
         assert_string_equal(json_string_value(json_object_get(p, "userData")), data.p);
         assert_int_equal(seen(b, "GET", rows[i][1], &r), 1);
     }
-}
-
-/* ---- Windows ---- */
-
-static void test_azure__windows_gets_a_password_nobody_knows_and_its_script_by_an_extension(void **state)
-{
-    AUTO_BED struct bed *b = plain_bed();
-    AUTO_ORDER struct order o;
-    AUTO_JSON json_t *body = NULL, *script = NULL;
-    const json_t *os, *p;
-    const char *password;
-
-    (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.spec.os = "windows";
-    o.spec.image = "windows2022";
-    body = launched(b, &o);
-    os = json_object_get(json_object_get(body, "properties"), "osProfile");
-    password = json_string_value(json_object_get(os, "adminPassword"));
-    assert_true(strlen(password) >= 64 && strlen(password) <= 123);
-    assert_true(strlen(json_string_value(json_object_get(os, "computerName"))) <= 15);
-    is_json(json_object_get(os, "windowsConfiguration"),
-            "{\"provisionVMAgent\":true,\"enableAutomaticUpdates\":false}");
-    assert_null(json_object_get(os, "linuxConfiguration"));
-    assert_non_null(json_object_get(os, "customData"));
-    script = sent(b, "PUT", VM "/extensions/muster");
-    assert_string_equal(json_string_value(json_object_get(script, "location")), "eastus");
-    p = json_object_get(script, "properties");
-    assert_string_equal(json_string_value(json_object_get(p, "publisher")), "Microsoft.Compute");
-    assert_string_equal(json_string_value(json_object_get(p, "type")), "CustomScriptExtension");
-    assert_string_equal(json_string_value(json_object_get(p, "typeHandlerVersion")), "1.10");
-    p = json_object_get(json_object_get(p, "protectedSettings"), "commandToExecute");
-    assert_non_null(strstr(json_string_value(p), "C:\\AzureData\\CustomData.bin"));
-}
-
-static void test_azure__a_windows_machine_whose_script_is_refused_is_removed(void **state)
-{
-    static const struct fake_fault later = {.skip = 1000}, refused = {.skip = 2,
-                                                                      .status = 400,
-                                                                      .body = "{\"error\":{\"code\":\"VMExtension\"}}",
-                                                                      .next = &later};
-    AUTO_BED struct bed *b = plain_bed();
-    AUTO_ORDER struct order o;
-    struct instance got;
-    struct err e;
-
-    (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.spec.os = "windows";
-    o.spec.image = "windows2022";
-    fake_set_fault(&b->cloud, &refused);
-    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "virtualMachineExtensions.createOrUpdate", e);
-    assert_int_equal(fake_alive(&b->cloud), 0);
-}
-
-static void test_azure__a_windows_machine_that_is_not_up_yet_is_waited_for_again(void **state)
-{
-    static const struct fake_fault going = {.skip = 1, .status = 200, .body = "{\"status\":\"InProgress\"}"};
-    AUTO_BED struct bed *b = plain_bed();
-    AUTO_ORDER struct order o;
-    const struct raw_request *r = NULL;
-    struct instance got;
-    struct err e;
-
-    (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.spec.os = "windows";
-    o.spec.image = "windows2022";
-    fake_set_fault(&b->cloud, &going);
-    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_RETRY, "still being made", e);
-    assert_int_equal(seen(b, "PUT", "*/extensions/muster", &r), 0);
-    fake_set_fault(&b->cloud, NULL);
-    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    assert_int_equal(seen(b, "PUT", "*/extensions/muster", &r), 1);
-    assert_int_equal(b->cloud.made, 1);
 }
 
 /* ---- places ---- */
@@ -553,11 +516,10 @@ int main(void)
         cmocka_unit_test(test_azure__an_image_that_is_sold_comes_with_its_plan_which_is_asked_once),
         cmocka_unit_test(test_azure__a_version_that_is_named_is_asked_for_itself),
         cmocka_unit_test(test_azure__an_image_that_cannot_be_asked_about_is_tried_again_and_not_remembered),
+        cmocka_unit_test(test_azure__a_gallery_image_may_be_sold_or_not_be_there),
+        cmocka_unit_test(test_azure__a_tag_that_azure_would_not_take_is_named),
         cmocka_unit_test(test_azure__a_specialised_windows_image_is_refused),
         cmocka_unit_test(test_azure__a_specialised_image_gets_user_data_and_no_os_profile),
-        cmocka_unit_test(test_azure__windows_gets_a_password_nobody_knows_and_its_script_by_an_extension),
-        cmocka_unit_test(test_azure__a_windows_machine_whose_script_is_refused_is_removed),
-        cmocka_unit_test(test_azure__a_windows_machine_that_is_not_up_yet_is_waited_for_again),
         cmocka_unit_test(test_azure__a_region_needs_a_subnet_of_its_own),
         cmocka_unit_test(test_azure__the_examples_of_the_language_are_shown_whole),
         cmocka_unit_test(test_azure__a_size_tells_its_architecture),

@@ -148,6 +148,32 @@ static void test_azure__trap_6_a_failed_launch_removes_machine_card_and_disk_bef
     assert_ok(launch(b, &got, &e), e); /* the name is free for the next candidate */
 }
 
+static void test_azure__trap_6_a_launch_that_is_refused_at_once_removes_what_an_earlier_one_left(void **state)
+{
+    AUTO_FREE char *body = fake_fixture("azure", "no-capacity.json");
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    (void)snprintf(fake_add(&b->cloud, "muster-a", "", BED_DEPLOYMENT)->type, 64, "nd");
+    fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 409, .body = body});
+    assert_fails(launch(b, &got, &e), ERR_CAPACITY, "SkuNotAvailable", e);
+    assert_int_equal(fake_alive(&b->cloud), 0);
+}
+
+static void test_azure__a_name_that_others_have_is_a_conflict(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    (void)fake_add(&b->cloud, "muster-a", "", "staging");
+    assert_fails(launch(b, &got, &e), ERR_CONFLICT, "muster-a is taken by a machine of somebody else", e);
+    assert_int_equal(seen(b, "DELETE", "*"), 0);
+}
+
 /* A network card may stay reserved for three minutes: the job does not wait for it, its end does. */
 static void test_azure__trap_6_a_reserved_card_delays_no_refusal_and_is_removed_with_the_machine(void **state)
 {
@@ -369,6 +395,25 @@ static void test_azure__trap_13_a_fault_while_parts_are_listed_fails_the_list(vo
     assert_fails(b->ops->list(b->p, NULL, bed_see, &list, &e), ERR_RETRY, "page 1: azure resources.list", e);
 }
 
+static void test_azure__a_next_page_may_name_the_port_that_goes_without_saying(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    struct bed_seen list = {0};
+    char body[400];
+    struct err e;
+    struct fake_fault linked = {.status = 200, .body = body, .next = &truthful};
+
+    (void)state;
+    (void)fake_add(&b->cloud, "muster-a", "", BED_DEPLOYMENT);
+    (void)snprintf(body, sizeof(body),
+                   "{\"value\":[],\"nextLink\":\"%s:443" S "/resourceGroups/ci/providers/Microsoft.Compute/"
+                   "virtualMachines?api-version=2025-04-01&$skiptoken=0\"}",
+                   raw_url(b->server));
+    fake_set_fault(&b->cloud, &linked);
+    assert_ok(b->ops->list(b->p, NULL, bed_see, &list, &e), e);
+    assert_int_equal(list.n, 1);
+}
+
 static void test_azure__a_next_page_on_another_host_fails_the_list(void **state)
 {
     AUTO_BED struct bed *b = plain_bed();
@@ -411,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_azure__an_operation_that_cannot_be_asked_for_a_while_is_asked_again),
         cmocka_unit_test(test_azure__an_operation_elsewhere_is_not_asked_but_the_machine_is),
         cmocka_unit_test(test_azure__trap_6_a_failed_launch_removes_machine_card_and_disk_before_it_is_refused),
+        cmocka_unit_test(test_azure__trap_6_a_launch_that_is_refused_at_once_removes_what_an_earlier_one_left),
+        cmocka_unit_test(test_azure__a_name_that_others_have_is_a_conflict),
         cmocka_unit_test(test_azure__trap_6_a_reserved_card_delays_no_refusal_and_is_removed_with_the_machine),
         cmocka_unit_test(test_azure__trap_6_a_second_put_with_other_settings_finds_the_first_machine),
         cmocka_unit_test(test_azure__a_name_whose_machine_failed_meanwhile_is_refused_with_its_reason_and_removed),
@@ -422,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_azure__parts_without_a_machine_are_listed_once_and_can_be_destroyed),
         cmocka_unit_test(test_azure__an_address_that_its_card_still_holds_goes_with_the_next_call),
         cmocka_unit_test(test_azure__trap_13_a_fault_while_parts_are_listed_fails_the_list),
+        cmocka_unit_test(test_azure__a_next_page_may_name_the_port_that_goes_without_saying),
         cmocka_unit_test(test_azure__a_next_page_on_another_host_fails_the_list),
         cmocka_unit_test(test_azure__what_else_is_not_there_never_means_that_machines_are_gone),
     };
