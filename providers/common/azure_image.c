@@ -37,6 +37,8 @@ const char *azure_size_arch(const char *size)
 {
     const char *number = strpbrk(size, "0123456789"), *letters;
 
+    if (strstr(size, "_GB") != NULL || strstr(size, "_GH") != NULL)
+        return "arm64"; /* the GPU's own Grace processor */
     if (number == NULL)
         return "x64";
     letters = number + strspn(number, "0123456789-");

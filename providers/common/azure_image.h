@@ -16,7 +16,8 @@
 #include "providers/common/azure_api.h"
 #include "server/base/cache.h"
 
-/* "x64" or "arm64" of a size: a 'p' among the letters behind its number is an ARM processor. */
+/* "x64" or "arm64" of a size: a 'p' among the letters behind its number is an ARM processor, and
+ * so is NVIDIA's Grace (GB200). */
 const char *azure_size_arch(const char *size);
 
 /* ERR_INVALID with the remedy; no network. */

@@ -495,6 +495,7 @@ static void test_azure__a_size_tells_its_architecture(void **state)
                                           {"Standard_NV36ads_A10_v5", "x64"},
                                           {"Standard_E4-2ds_v5", "x64"},
                                           {"Standard_D2plds_v6", "arm64"},
+                                          {"Standard_ND128isr_NDR_GB200_v6", "arm64"},
                                           {"Basic", "x64"}};
     const struct provider_ops *ops = registry_find("azure");
 
