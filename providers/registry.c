@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
-extern const struct provider_ops provider_aws, provider_gcp, provider_azure, provider_digitalocean, provider_oracle,
-    provider_vast_ai;
+extern const struct provider_ops provider_aws, provider_gcp, provider_azure, provider_digitalocean, provider_openstack,
+    provider_oracle, provider_vast_ai;
 
 /* One line each, by hand: the formatter would pack them. */
 /* clang-format off */
@@ -13,6 +13,7 @@ static const struct provider_ops *const all[] = {
     &provider_gcp,
     &provider_azure,
     &provider_digitalocean,
+    &provider_openstack,
     &provider_oracle,
     &provider_vast_ai,
     NULL,

@@ -105,7 +105,8 @@ void fake_json(struct buf *answer, int status, const char *headers, json_t *doc)
 json_t *fake_body(const struct raw_request *r);
 
 /* One for each cloud, fake_NAME.c. */
-extern const struct fake_dialect fake_aws, fake_gcp, fake_azure, fake_digitalocean, fake_oracle, fake_vast_ai;
+extern const struct fake_dialect fake_aws, fake_gcp, fake_azure, fake_digitalocean, fake_openstack, fake_oracle,
+    fake_vast_ai;
 extern const struct fake_dialect *const fake_clouds[]; /* all, ended by NULL */
 
 #endif

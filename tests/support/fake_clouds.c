@@ -7,6 +7,7 @@ const struct fake_dialect *const fake_clouds[] = {
     &fake_gcp,
     &fake_azure,
     &fake_digitalocean,
+    &fake_openstack,
     &fake_oracle,
     &fake_vast_ai,
     NULL,
