@@ -34,12 +34,12 @@ TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all deps test lint format demo bench fuzz check-all install clean help
+.PHONY: all deps test test-openstack lint format demo bench fuzz check-all install clean help
 .SECONDARY: $(GEN)
 all: $(B)/muster
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 deps: ## install what is missing (Debian packages)
 	@sh deploy/install-deps.sh $(DEPS)
@@ -78,6 +78,9 @@ build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS)
 
 test: lint build-tests ## lint, unit, contract and end-to-end tests
 	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
+
+test-openstack: $(B)/tests/conformance/openstack ## the provider against a real OpenStack on loopback; as root it installs what is missing
+	@B=$(B) bash tests/openstack/stack.sh $<
 
 lint: | deps ## layers, sizes, banned functions, formatting
 	@bash tests/lint/lint.sh
