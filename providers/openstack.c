@@ -228,7 +228,7 @@ static int refuse_failed(const struct provider *p, const struct server *s, const
 {
     const struct rest_call call = {.what = "server", .hide = hide};
 
-    return rest_refuse(&p->api.client, &call, 0, NULL, s->fault, e);
+    return rest_refuse(&p->api.client, &call, 0, "ERROR", s->fault, e);
 }
 
 /* One that never ran and never will: stopped, until it is deleted. */

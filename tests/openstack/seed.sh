@@ -93,9 +93,16 @@ network() {
         create "$neutron/v2.0/subnets" "{\"subnet\": {\"network_id\": \"$id\", \"project_id\": \"$2\", \"ip_version\": 4,
             \"cidr\": \"$3\", \"enable_dhcp\": false}}" .subnet >/dev/null
 }
+# The network full has one address, and something has it.
 seed_networks() {
-    network private "$lab" 10.77.0.0/16 && network small "$small" 10.78.0.0/16
+    local id
+    network private "$lab" 10.77.0.0/16 && network small "$small" 10.78.0.0/16 && network full "$small" 10.79.0.0/30 &&
+        id=$(call GET "$neutron/v2.0/networks?name=full" | jq -re '.networks[0].id') &&
+        create "$neutron/v2.0/ports" "{\"port\": {\"network_id\": \"$id\", \"project_id\": \"$small\"}}" .port >/dev/null
 }
+
+# No volumes for the small project.
+seed_volumes() { call PUT "$cinder/os-quota-sets/$small" '{"quota_set": {"volumes": 0}}' >/dev/null; }
 
 # flavor ID NAME VCPUS RAM_MB DISK_GB [EXTRA_SPECS]
 flavor() {

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# A fresh OpenStack on loopback, for as long as one command runs: real Keystone, Placement, Glance, Neutron and Nova of
-# Debian 12's packages (2022.2, "Zed"), unpatched. What is pretended lies below them: the hypervisor is Nova's FakeDriver on a
-# host that reports two GPUs (site/nova_virt/lab.py), and every port binds at once (site/lab_ml2.py). No guest boots.
+# A fresh OpenStack on loopback, for as long as one command runs: real Keystone, Placement, Glance, Neutron, Cinder and
+# Nova of Debian 12's packages (2022.2, "Zed"), unpatched. What is pretended lies below them: the hypervisor is Nova's
+# FakeDriver on a host that reports two GPUs (site/nova_virt/lab.py), every port binds at once (site/lab_ml2.py), and
+# volumes hold nothing (site/lab_volume.py). No guest boots.
 #
-# Nova's four services are one process that talks over oslo.messaging's own transport, and the databases are SQLite
-# files: five processes in all, no broker, no database server. Ports are free ones, everything lies in a temporary
-# directory, and both end with the command, however it ends.
+# Nova's four services are one process that talks over oslo.messaging's own transport, Cinder's three another, and the
+# databases are SQLite files: six processes in all, no broker, no database server. Ports are free ones, everything lies
+# in a temporary directory, and both end with the command, however it ends.
 #
 # usage: stack.sh COMMAND [ARGUMENT...]     as root the packages are installed when they are missing
 # The command finds the account of the user lab in OS_*, and more in LAB_*: see environment() below.
@@ -13,8 +14,8 @@ set -euo pipefail
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || { echo "usage: stack.sh COMMAND [ARGUMENT...]" >&2 && exit 2; }
-packages=(python3-keystone python3-placement python3-nova python3-glance python3-neutron uwsgi-core uwsgi-plugin-python3
-    curl jq openssl)
+packages=(python3-keystone python3-placement python3-nova python3-glance python3-neutron python3-cinder uwsgi-core
+    uwsgi-plugin-python3 curl jq openssl)
 python=/usr/bin/python3 # Debian's own, whatever else PATH offers
 export LC_ALL=C.UTF-8
 # The services reach each other directly: no proxy, no foreign Python.
@@ -85,7 +86,7 @@ fi
 
 work=$(mktemp -d)
 log=$work/log
-mkdir -p "$work"/{conf,log,db,images,nova,neutron,lock,keystone-fernet,keystone-credential}
+mkdir -p "$work"/{conf,log,db,images,nova,neutron,cinder,lock,keystone-fernet,keystone-credential}
 started=() # process ids; each leads its own group
 helpers=() # process ids of what ends by itself
 deadline=$((SECONDS + 600)) # for everything to be ready: minutes on a busy machine
@@ -143,18 +144,19 @@ for port in random.sample(range(20000, 32000), 200):
     with socket.socket() as s:
         if s.connect_ex(('127.0.0.1', port)) != 0:
             free.append(str(port))
-print(*free[:5])
+print(*free[:6])
 END
 }
 
 secret() { openssl rand -hex 16; }
 
-read -r keystone_port nova_port placement_port glance_port neutron_port < <(free_ports)
+read -r keystone_port nova_port placement_port glance_port neutron_port cinder_port < <(free_ports)
 keystone=http://127.0.0.1:$keystone_port/v3
 nova=http://127.0.0.1:$nova_port/v2.1
 placement=http://127.0.0.1:$placement_port
 glance=http://127.0.0.1:$glance_port
 neutron=http://127.0.0.1:$neutron_port
+cinder=http://127.0.0.1:$cinder_port/v3
 region=RegionOne
 admin_password=$(secret) service_password=$(secret) user_password=$(secret)
 
@@ -172,13 +174,13 @@ token_cache_time = -1"
 
 configure() { # NAME: conf/NAME with its @VALUES@ filled in
     WORK=$work HERE=$here AUTH=$auth KEYSTONE_PORT=$keystone_port NOVA_PORT=$nova_port GLANCE_PORT=$glance_port \
-        NEUTRON_PORT=$neutron_port awk '{
+        NEUTRON_PORT=$neutron_port CINDER_PORT=$cinder_port awk '{
             while (match($0, /@[A-Z_]+@/))
                 $0 = substr($0, 1, RSTART - 1) ENVIRON[substr($0, RSTART + 1, RLENGTH - 2)] substr($0, RSTART + RLENGTH)
             print
         }' "$here/conf/$1" >"$work/conf/$1"
 }
-for name in keystone placement glance nova neutron; do configure "$name.conf"; done
+for name in keystone placement glance nova neutron cinder; do configure "$name.conf"; done
 for name in keystone-fernet/0 keystone-fernet/1 keystone-credential/0 keystone-credential/1; do
     openssl rand -base64 32 | tr '+/' '-_' | tr -d '\n' >"$work/$name"
 done
@@ -195,7 +197,7 @@ for name in sys.argv[2:]:
     sqlite3.connect(f'{sys.argv[1]}/{name}.sqlite').execute('pragma journal_mode=wal')
 END
 }
-files keystone placement glance neutron nova nova_api nova_cell0
+files keystone placement glance neutron cinder nova nova_api nova_cell0
 
 keystone_tables() {
     local manage=("${run[@]}" keystone-manage --config-file "$work/conf/keystone.conf")
@@ -206,7 +208,8 @@ keystone_tables() {
 other_tables() {
     setup placement "${run[@]}" placement-manage --config-file "$work/conf/placement.conf" db sync &&
         setup glance "${run[@]}" glance-manage --config-file "$work/conf/glance.conf" db_sync &&
-        setup neutron "${run[@]}" neutron-tables "sqlite:///$work/db/neutron.sqlite?timeout=60"
+        setup neutron "${run[@]}" neutron-tables "sqlite:///$work/db/neutron.sqlite?timeout=60" &&
+        setup cinder "${run[@]}" cinder-manage --config-file "$work/conf/cinder.conf" db sync
 }
 nova_tables() { setup nova "${run[@]}" nova-setup --config-file "$work/conf/nova.conf"; }
 
@@ -217,7 +220,7 @@ other_tables &
 two=$!
 helpers=("$one" "$two")
 wait "$one" || die 'the tables of keystone or nova'
-wait "$two" || die 'the tables of placement, glance or neutron'
+wait "$two" || die 'the tables of placement, glance, neutron or cinder'
 helpers=()
 say 'databases are ready'
 
@@ -236,6 +239,8 @@ start glance "${run[@]}" glance-api --config-file "$work/conf/glance.conf"
 glance_pid=$!
 start neutron "${run[@]}" neutron-api --config-file "$work/conf/neutron.conf"
 neutron_pid=$!
+start cinder "${run[@]}" cinder-all --config-file "$work/conf/cinder.conf"
+cinder_pid=$!
 
 lab='' small='' user='' credential='' credential_secret=''
 # shellcheck source=tests/openstack/seed.sh
@@ -249,6 +254,8 @@ await glance "$glance_pid" "$glance/"
 seed_image || die 'the image'
 await neutron "$neutron_pid" "$neutron/"
 seed_networks || die 'the networks'
+await cinder "$cinder_pid" "$cinder/"
+seed_volumes || die 'the quota of volumes'
 await nova "$nova_pid" "$nova/"
 seed_compute || die 'flavors, quotas or the compute node'
 setup nova "${run[@]}" nova-manage --config-file "$work/conf/nova.conf" cell_v2 discover_hosts || die 'the cell'
@@ -261,7 +268,7 @@ environment() {
     export LAB_ADMIN_PASSWORD=$admin_password LAB_USER_ID=$user # of Keystone
     export LAB_SMALL_PROJECT_ID=$small                      # another project of the user, with a quota of one server
     export LAB_CREDENTIAL_ID=$credential LAB_CREDENTIAL_SECRET=$credential_secret # an application credential of the user
-    export LAB_NOVA=$nova
+    export LAB_NOVA=$nova LAB_CINDER=$cinder
 }
 environment
 say "ready; the services take $(cd /proc && cat "${started[@]/%//smaps_rollup}" | awk '/^Pss:/ { kb += $2 } END { print int(kb / 1024) }') MB"

@@ -61,14 +61,22 @@ void lab_close(struct lab_bed *b)
     conf_free(b->acct);
     pause_free(b->pause);
     httpc_free(b->http);
+    json_decref(b->extra);
     free(b);
+}
+
+void lab_extra(struct lab_bed *b, json_t *extra)
+{
+    json_decref(b->extra);
+    b->extra = extra;
 }
 
 int lab_launch(struct lab_bed *b, const char *name, const char *region, const char *type, bool first_try,
                struct instance *out, struct err *e)
 {
     AUTO_SECRET struct secret *data = secret_new(lab_user_data, strlen(lab_user_data));
-    const struct machine_spec spec = {.cloud = "openstack", .region = region, .instance_type = type, .image = "tiny"};
+    const struct machine_spec spec = {
+        .cloud = "openstack", .region = region, .instance_type = type, .image = "tiny", .extra = b->extra};
     const struct tag tags[] = {{TAG_DEPLOYMENT, b->env.deployment},
                                {TAG_MACHINE, name},
                                {TAG_JOB, "123456789"},
@@ -116,8 +124,9 @@ json_t *lab_as_admin(struct lab_bed *b, const char *method, const char *url, con
     AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
     AUTO_FREE char *text = body != NULL ? json_dumps(body, 0) : NULL;
     char token[4096] = "";
-    const struct httpc_header h[] = {
-        {"Content-Type", "application/json"}, {"X-Auth-Token", token}, {"OpenStack-API-Version", "compute 2.67"}};
+    const struct httpc_header h[] = {{"Content-Type", "application/json"},
+                                     {"X-Auth-Token", token},
+                                     {"OpenStack-API-Version", "compute 2.67, volume 3.0"}};
     const struct httpc_req req = {.method = method,
                                   .url = url,
                                   .headers = h,

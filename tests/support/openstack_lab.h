@@ -26,14 +26,16 @@ struct lab_bed {
     struct conf *acct;
     struct provider_env env;
     struct provider *p;
+    json_t *extra;
 };
 
 /* Settings over those of the environment; from_env false: nothing but them. */
 struct lab_bed *lab_open(const char *deployment, bool from_env, const struct lab_setting *more, size_t n);
 void lab_close(struct lab_bed *b);
 
-/* A machine of the image tiny, with lab_user_data and all five tags. */
+/* A machine of the image tiny, with lab_user_data, all five tags, and this extra_config from now on (NULL = none). */
 extern const char lab_user_data[];
+void lab_extra(struct lab_bed *b, json_t *extra); /* steals it */
 int lab_launch(struct lab_bed *b, const char *name, const char *region, const char *type, bool first_try,
                struct instance *out, struct err *e) MUST_USE;
 

@@ -4,7 +4,8 @@ import os
 import sys
 
 MAINS = {'keystone-manage': 'keystone.cmd.manage', 'placement-manage': 'placement.cmd.manage',
-         'glance-manage': 'glance.cmd.manage', 'glance-api': 'glance.cmd.api', 'nova-manage': 'nova.cmd.manage'}
+         'glance-manage': 'glance.cmd.manage', 'glance-api': 'glance.cmd.api', 'cinder-manage': 'cinder.cmd.manage',
+         'nova-manage': 'nova.cmd.manage'}
 
 
 def nova_setup():
@@ -72,7 +73,28 @@ def neutron_api():
     server.boot_server(serve)
 
 
-OURS = {'nova-setup': nova_setup, 'nova-all': nova_all, 'neutron-tables': neutron_tables, 'neutron-api': neutron_api}
+def cinder_all():
+    """The three services of Cinder in one process, as Nova's."""
+    import cinder.cmd.volume  # noqa: patches the standard library first
+    import cinder.cmd.scheduler  # noqa: registers its options
+    from oslo_log import log
+    from oslo_service import service as oslo_service
+    from cinder import coordination, objects, rpc, service
+    from cinder.common import config
+    objects.register_all()
+    config.CONF(sys.argv[1:], project='cinder')
+    config.set_middleware_defaults()
+    log.setup(config.CONF, 'cinder')
+    coordination.COORDINATOR.start()
+    rpc.init(config.CONF)
+    launcher = oslo_service.ServiceLauncher(config.CONF, restart_method='mutate')
+    launcher.launch_service(service.Service.create(binary='cinder-scheduler'))
+    launcher.launch_service(service.Service.create(binary='cinder-volume', host='lab@lab', service_name='lab'))
+    launcher.launch_service(service.WSGIService('osapi_volume'))
+    launcher.wait()
+
+
+OURS = {'cinder-all': cinder_all, 'nova-setup': nova_setup, 'nova-all': nova_all, 'neutron-tables': neutron_tables, 'neutron-api': neutron_api}
 
 
 def main():
