@@ -15,10 +15,14 @@
 #   MUSTER_UNPRIVILEGED=1  no root: install nothing, make no user, run the runner as ourselves; a GPU must answer all the same
 #   MUSTER_TICK_S          the watchdog's step and the pause between tries, default 5
 #   MUSTER_GPU_TIMEOUT_S   how long nvidia-smi may take, default 60
+# MUSTER_CONTAINER=1, a shell variable of whoever runs this text (common/docker): the machine is a container under an init.
+#   Its end is the end of its processes, and its GPU driver is the host's affair.
 set -u
 umask 022
 export DEBIAN_FRONTEND=noninteractive
 root=${MUSTER_ROOT:-} poweroff_cmd=${MUSTER_POWEROFF:-} tick=${MUSTER_TICK_S:-5} self=${MUSTER_UNPRIVILEGED:-}
+box=${MUSTER_CONTAINER:-}
+[ -z "$box" ] || poweroff_cmd='kill -9 -1'
 state=$root/run/muster lib=$root/opt/muster home=$root/home/runner
 log=$state/log runner='' runner_pid='' reason='the bootstrap was ended'
 apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
@@ -282,7 +286,7 @@ gpu_docker() {
 
 gpu() {
     if ! gpu_answers; then
-        if [ -z "$self" ]; then
+        if [ -z "$self$box" ]; then
             say "gpu: $(last_words "$state/gpu"); installing the driver"
             gpu_driver || fail "GPU driver: $(last_words "$log") ($(last_words "$state/gpu"))"
         fi
@@ -290,7 +294,7 @@ gpu() {
     fi
     gpu_enough
     say "gpu: $(last_words "$state/gpu")"
-    [ -z "$self" ] || return
+    [ -z "$self$box" ] || return
     gpu_docker
     say 'gpu: docker ready'
 }
