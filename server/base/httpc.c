@@ -1,6 +1,5 @@
 #include "server/base/httpc.h"
 
-#include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
@@ -15,7 +14,6 @@
 #include <string.h>
 
 #define HEADERS_MAX ((size_t)64 * 1024)
-#define DAY_S 86400
 
 /* A curl handle with its kept connections, in the pool while nobody uses it. */
 struct handle {
@@ -47,6 +45,10 @@ struct transfer {
     struct httpc *http;
     struct httpc_res *res;
     bool headers_done, too_large, no_ca;
+    CURL *easy;
+    const struct httpc_req *req;
+    size_t streamed; /* bytes given to on_piece */
+    char said[CURL_ERROR_SIZE];
 };
 
 static char *ca_path(const char *configured)
@@ -163,6 +165,11 @@ static void give_handle(struct httpc *h, struct handle *k)
 
 /* ---- trust ---- */
 
+static bool own_ca(const struct httpc_req *req)
+{
+    return req->identity != NULL && req->identity->ca_file != NULL;
+}
+
 /* The store is read once for all connections: reading the system's bundle costs 40 ms. */
 static X509_STORE *ca_store(struct httpc *h)
 {
@@ -199,15 +206,18 @@ static int verify_chain(X509_STORE_CTX *chain, void *arg)
 static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
     struct transfer *t = arg;
-    X509_STORE *store = ca_store(t->http);
+    X509_STORE *store;
 
     (void)easy;
+    SSL_CTX_set_cert_verify_callback(ssl_ctx, verify_chain, NULL);
+    if (own_ca(t->req)) /* which curl has read */
+        return CURLE_OK;
+    store = ca_store(t->http);
     if (store == NULL) {
         t->no_ca = true;
         return CURLE_SSL_CACERT_BADFILE;
     }
     SSL_CTX_set1_cert_store(ssl_ctx, store);
-    SSL_CTX_set_cert_verify_callback(ssl_ctx, verify_chain, NULL);
     return CURLE_OK;
 }
 
@@ -231,10 +241,23 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     return t->too_large ? 0 : len;
 }
 
+static bool streams(const struct transfer *t)
+{
+    long status = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    return t->req->on_piece != NULL && status / 100 == 2;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
 
+    if (streams(t)) {
+        t->streamed += size * n;
+        t->too_large = t->streamed > t->res->body.max;
+        return t->too_large || t->req->on_piece(t->req->piece_arg, data, size * n) ? 0 : size * n;
+    }
     buf_add(&t->res->body, data, size * n);
     t->too_large = t->too_large || t->res->body.over;
     return t->too_large ? 0 : size * n;
@@ -292,7 +315,9 @@ static int target_parse(const struct httpc_req *req, struct target *t, struct er
     (void)snprintf(t->label, sizeof(t->label), "%s %s://%.100s%s%s%.200s", req->method, t->scheme, t->host,
                    usual_port ? "" : ":", usual_port ? "" : t->port, t->path);
     (void)snprintf(t->origin, sizeof(t->origin), "%s://%.200s:%s %.150s", t->scheme, t->host, t->port,
-                   req->unix_socket != NULL ? req->unix_socket : "");
+                   req->unix_socket != NULL                                    ? req->unix_socket
+                   : req->identity != NULL && req->identity->cert_file != NULL ? req->identity->cert_file
+                                                                               : "");
     return 0;
 }
 
@@ -389,12 +414,16 @@ static CURLcode set_tls(CURL *easy, struct transfer *t)
     SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(CURLOPT_CAINFO, NULL); /* on_tls brings the store */
+    SET(CURLOPT_CAINFO, own_ca(t->req) ? t->req->identity->ca_file : NULL); /* else on_tls brings the store */
     SET(CURLOPT_CAPATH, NULL);
     SET(CURLOPT_PROXY_CAINFO, NULL);
     SET(CURLOPT_PROXY_CAPATH, NULL);
     SET(CURLOPT_SSL_CTX_FUNCTION, on_tls);
     SET(CURLOPT_SSL_CTX_DATA, t);
+    if (t->req->identity != NULL && t->req->identity->cert_file != NULL) {
+        SET(CURLOPT_SSLCERT, t->req->identity->cert_file);
+        SET(CURLOPT_SSLKEY, t->req->identity->key_file);
+    }
     return rc;
 }
 
@@ -424,6 +453,11 @@ static CURLcode set_all(CURL *easy, const struct httpc_req *req, const struct ta
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, t);
     SET(CURLOPT_FRESH_CONNECT, req->once ? 1L : 0L);
+    SET(CURLOPT_ERRORBUFFER, t->said);
+    if (req->silence_ms > 0) {
+        SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+        SET(CURLOPT_LOW_SPEED_TIME, (long)(req->silence_ms + 999) / 1000);
+    }
     if (req->unix_socket != NULL)
         SET(CURLOPT_UNIX_SOCKET_PATH, req->unix_socket);
     if (req->unix_socket != NULL || is_link_local(target))
@@ -466,11 +500,23 @@ static int failed(CURL *easy, CURLcode rc, const struct httpc_req *req, const st
         return err_set(e, ERR_INVALID, "%s: the answer's headers exceed %zu bytes", target->label, HEADERS_MAX);
     if (t->too_large)
         return err_set(e, ERR_INVALID, "%s: the answer exceeds %zu bytes", target->label, t->res->body.max);
+    if (rc == CURLE_SSL_CERTPROBLEM)
+        return err_set(e, ERR_AUTH, "%s: the certificate %s or its key %s cannot be used", target->label,
+                       req->identity->cert_file, req->identity->key_file);
+    if (rc == CURLE_SSL_CACERT_BADFILE && own_ca(req))
+        return err_set(e, ERR_AUTH, "%s: no certificate authorities can be read from %s", target->label,
+                       req->identity->ca_file);
     if (t->no_ca)
         return err_set(e, ERR_AUTH, "%s: no certificate authorities can be read from %s", target->label,
                        t->http->ca_file != NULL ? t->http->ca_file : "the system: set SSL_CERT_FILE");
     if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_ISSUER_ERROR)
         return untrusted(easy, target, e);
+    if (strstr(t->said, "alert") != NULL && strstr(t->said, "certificate") != NULL) /* curl has no code for it */
+        return err_set(e, ERR_AUTH, "%s: the server %s", target->label,
+                       req->identity != NULL && req->identity->cert_file != NULL ? "does not accept our certificate"
+                                                                                 : "asks for a certificate of ours");
+    if (rc == CURLE_WRITE_ERROR)
+        return err_set(e, ERR_RETRY, "%s: left in the middle of the answer", target->label);
     if (rc == CURLE_OPERATION_TIMEDOUT)
         return err_set(e, ERR_RETRY, "%s: no complete answer within %d ms", target->label,
                        req->timeout_ms > 0 ? req->timeout_ms : 30000);
@@ -505,7 +551,7 @@ static int perform(CURL *easy, const struct httpc_req *req, const struct target 
 int httpc_do(struct httpc *h, const struct httpc_req *req, struct httpc_res *res, struct err *e)
 {
     __attribute__((cleanup(target_clear))) struct target target = {0};
-    struct transfer t = {.http = h, .res = res};
+    struct transfer t = {.http = h, .res = res, .req = req};
     struct handle *k;
     int rc;
 
@@ -513,63 +559,10 @@ int httpc_do(struct httpc *h, const struct httpc_req *req, struct httpc_res *res
     if (target_parse(req, &target, e))
         return -1;
     k = take_handle(h, target.origin);
+    t.easy = k->easy;
     rc = perform(k->easy, req, &target, &t, e);
     give_handle(h, k);
     if (rc)
         httpc_res_clear(res);
     return rc;
-}
-
-/* ---- reading headers ---- */
-
-bool httpc_header(const struct httpc_res *res, const char *name, char *out, size_t size)
-{
-    const char *line = res->headers.p;
-    size_t name_len = strlen(name);
-
-    for (; line != NULL && *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-        size_t i = 0, len;
-
-        while (i < name_len && text_lower(line[i]) == text_lower(name[i]))
-            i++;
-        if (i < name_len || line[i] != ':')
-            continue;
-        line += i + 1;
-        line += strspn(line, " \t");
-        len = strcspn(line, "\r\n");
-        while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
-            len--;
-        (void)snprintf(out, size, "%.*s", (int)len, line);
-        return true;
-    }
-    return false;
-}
-
-static int until_date_s(const struct httpc_res *res, const char *date)
-{
-    int64_t then_ms, now_ms = clock_now_ms(), s;
-    char answered[64];
-    struct err ignored;
-
-    if (text_http_date_ms(date, &then_ms, &ignored))
-        return -1;
-    /* Measured on the server's own clock where it shows it. */
-    if (httpc_header(res, "Date", answered, sizeof(answered)) && text_http_date_ms(answered, &now_ms, &ignored))
-        now_ms = clock_now_ms();
-    s = (then_ms - now_ms + 999) / 1000;
-    return s < 0 ? 0 : s > DAY_S ? DAY_S : (int)s;
-}
-
-int httpc_retry_after_s(const struct httpc_res *res)
-{
-    char text[64];
-    int s = 0;
-
-    if (!httpc_header(res, "Retry-After", text, sizeof(text)) || text[0] == '\0')
-        return -1;
-    if (text[strspn(text, "0123456789")] != '\0')
-        return until_date_s(res, text);
-    for (const char *p = text; *p != '\0'; p++)
-        s = s * 10 + (*p - '0') > DAY_S ? DAY_S : s * 10 + (*p - '0');
-    return s;
 }

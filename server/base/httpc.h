@@ -30,6 +30,12 @@ struct httpc_header {
     const char *name, *value;
 };
 
+/* Who we are to a server that asks for a certificate, and whom we trust there. PEM files, read for each connection. */
+struct httpc_identity {
+    const char *ca_file;              /* instead of the usual authorities; NULL = those */
+    const char *cert_file, *key_file; /* both or neither */
+};
+
 struct httpc_req {
     const char *method;                 /* "GET", "POST", "PUT", "DELETE", "PATCH" */
     const char *url;                    /* absolute http(s) URL, already escaped */
@@ -37,11 +43,17 @@ struct httpc_req {
     size_t n_headers;
     const void *body; /* NULL = none */
     size_t body_len;
-    int timeout_ms;          /* whole request; 0 = 30,000 */
-    size_t max_answer;       /* bytes of body; 0 = 1 MiB */
-    const char *unix_socket; /* path; NULL = TCP */
-    bool once; /* must not arrive twice: on a connection of its own (a request on a kept one that turns out
-                  dead is repeated by libcurl, though it may have been acted upon) */
+    int timeout_ms;                        /* whole request; 0 = 30,000 */
+    size_t max_answer;                     /* bytes of body; 0 = 1 MiB */
+    const char *unix_socket;               /* path; NULL = TCP */
+    const struct httpc_identity *identity; /* NULL = none: the usual authorities, no certificate of ours */
+    /* The body of a 2xx answer in pieces as it comes, instead of in the result; -1 ends the transfer (ERR_RETRY). The
+     * ceiling max_answer holds for the sum. */
+    int (*on_piece)(void *arg, const char *data, size_t len);
+    void *piece_arg;
+    int silence_ms; /* ERR_RETRY when nothing comes for so long (whole seconds); 0 = the deadline alone */
+    bool once;      /* must not arrive twice: on a connection of its own (a request on a kept one that turns out
+                       dead is repeated by libcurl, though it may have been acted upon) */
 };
 
 struct httpc_res {
@@ -58,7 +70,8 @@ struct httpc_res {
 
 /*
  * Any answer with a status is success. Failures: ERR_RETRY (resolve, connect, TLS hand-shake, time-out, reset,
- * truncated body), ERR_INVALID (answer over max_answer, bad URL), ERR_AUTH (peer's certificate not trusted).
+ * truncated body), ERR_INVALID (answer over max_answer, bad URL), ERR_AUTH (peer's certificate not trusted, ours not
+ * readable or, where its refusal can be told, not wanted).
  * *res is cleared first and may be reused.
  */
 int httpc_do(struct httpc *h, const struct httpc_req *req, struct httpc_res *res, struct err *e) MUST_USE;

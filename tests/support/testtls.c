@@ -60,7 +60,20 @@ static void write_pem(const char *path, X509 *cert)
     must(f != NULL && PEM_write_X509(f, cert) == 1 && fclose(f) == 0, "writing the authority");
 }
 
-SSL_CTX *testtls_new(const char *ca_path, const char *host)
+static void write_client(const char *cert_path, const char *key_path, X509 *ca, EVP_PKEY *ca_key)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = make_cert("client", key, ca, ca_key);
+    FILE *f = fopen(key_path, "w");
+
+    must(f != NULL && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 && fclose(f) == 0,
+         "the client's key");
+    write_pem(cert_path, cert);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+}
+
+SSL_CTX *testtls_mutual(const char *ca_path, const char *host, const char *client_cert, const char *client_key)
 {
     EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
     X509 *ca = make_cert("muster test authority", ca_key, NULL, ca_key);
@@ -70,9 +83,19 @@ SSL_CTX *testtls_new(const char *ca_path, const char *host)
     must(ctx != NULL && SSL_CTX_use_certificate(ctx, cert) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1,
          "the server's context");
     write_pem(ca_path, ca);
+    if (client_cert != NULL) {
+        write_client(client_cert, client_key, ca, ca_key);
+        must(X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca) == 1, "the server's authority");
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
     X509_free(cert);
     X509_free(ca);
     EVP_PKEY_free(key);
     EVP_PKEY_free(ca_key);
     return ctx;
+}
+
+SSL_CTX *testtls_new(const char *ca_path, const char *host)
+{
+    return testtls_mutual(ca_path, host, NULL, NULL);
 }

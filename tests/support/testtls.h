@@ -10,4 +10,8 @@
  * frees the context with SSL_CTX_free. Ends the program when anything fails. */
 SSL_CTX *testtls_new(const char *ca_path, const char *host);
 
+/* The same server asking its clients for a certificate of the same authority; one for a client is written to
+ * client_cert and its key to client_key. */
+SSL_CTX *testtls_mutual(const char *ca_path, const char *host, const char *client_cert, const char *client_key);
+
 #endif

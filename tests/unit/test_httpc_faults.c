@@ -107,6 +107,91 @@ static void test_httpc_faults__endless_bodies_and_headers_are_cut_off(void **sta
     assert_true(e.kind == ERR_INVALID || e.kind == ERR_RETRY);
 }
 
+/* ---- answers in pieces ---- */
+
+struct pieces {
+    size_t calls, bytes, stop_after; /* stop_after 0 = never */
+};
+
+static int on_piece(void *arg, const char *data, size_t len)
+{
+    struct pieces *p = arg;
+
+    assert_non_null(data);
+    p->calls++;
+    p->bytes += len;
+    return p->stop_after > 0 && p->bytes >= p->stop_after ? -1 : 0;
+}
+
+static int stream(struct rawserver *s, size_t max, int silence_ms, struct pieces *p, struct httpc_res *res,
+                  struct err *e)
+{
+    AUTO_HTTPC struct httpc *h = client();
+
+    return httpc_do(h,
+                    &(struct httpc_req){.method = "POST",
+                                        .url = raw_url(s),
+                                        .max_answer = max,
+                                        .timeout_ms = 20000,
+                                        .on_piece = on_piece,
+                                        .piece_arg = p,
+                                        .silence_ms = silence_ms},
+                    res, e);
+}
+
+static void test_httpc_faults__a_streamed_body_comes_in_pieces_and_ends_with_its_ceiling(void **state)
+{
+    static const struct raw_step drip = {.act = RAW_DRIP, .bytes = OK};
+    static const struct raw_step endless = {.act = RAW_ENDLESS, .bytes = "HTTP/1.1 200 OK\r\n\r\n"};
+    AUTO_RAW struct rawserver *s = script(&drip, 1);
+    AUTO_RAW struct rawserver *no_end = script(&endless, 1);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct pieces p = {0};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(stream(s, 100, 0, &p, &res, &e), 0);
+    assert_int_equal(p.bytes, strlen("ok"));
+    assert_int_equal(res.body.len, 0);
+    assert_int_equal(stream(no_end, 100000, 0, &p, &res, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    assert_non_null(strstr(e.msg, "exceeds 100000 bytes"));
+    p = (struct pieces){.stop_after = 1};
+    assert_int_equal(stream(no_end, 100000, 0, &p, &res, &e), -1);
+    assert_int_equal(e.kind, ERR_RETRY);
+    assert_int_equal(p.calls, 1);
+}
+
+static void test_httpc_faults__a_refusal_of_a_stream_is_read_whole(void **state)
+{
+    static const struct raw_step step = {.bytes = "HTTP/1.1 404 X\r\nContent-Length: 4\r\n\r\nnone"};
+    AUTO_RAW struct rawserver *s = script(&step, 1);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct pieces p = {0};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(stream(s, 100, 0, &p, &res, &e), 0);
+    assert_int_equal(res.status, 404);
+    assert_string_equal(res.body.p, "none");
+    assert_int_equal(p.calls, 0);
+}
+
+static void test_httpc_faults__a_stream_that_falls_silent_is_left(void **state)
+{
+    static const struct raw_step step = {
+        .act = RAW_HANG, .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n012345678", .after = 42};
+    AUTO_RAW struct rawserver *s = script(&step, 1);
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct pieces p = {0};
+    struct err e;
+
+    (void)state;
+    assert_int_equal(stream(s, 100, 1000, &p, &res, &e), -1);
+    assert_int_equal(e.kind, ERR_RETRY);
+    assert_true(p.bytes > 0);
+}
+
 static void test_httpc_faults__many_headers_are_cut_off(void **state)
 {
     AUTO_BUF struct buf answer = BUF_INIT((size_t)1 << 20);
@@ -277,6 +362,9 @@ int main(void)
         cmocka_unit_test(test_httpc_faults__the_deadline_covers_silence_and_half_answers),
         cmocka_unit_test(test_httpc_faults__an_answer_may_fill_its_ceiling_and_not_a_byte_more),
         cmocka_unit_test(test_httpc_faults__endless_bodies_and_headers_are_cut_off),
+        cmocka_unit_test(test_httpc_faults__a_streamed_body_comes_in_pieces_and_ends_with_its_ceiling),
+        cmocka_unit_test(test_httpc_faults__a_refusal_of_a_stream_is_read_whole),
+        cmocka_unit_test(test_httpc_faults__a_stream_that_falls_silent_is_left),
         cmocka_unit_test(test_httpc_faults__many_headers_are_cut_off),
         cmocka_unit_test(test_httpc_faults__broken_answers_are_passing_faults),
         cmocka_unit_test(test_httpc_faults__what_must_not_arrive_twice_is_not_sent_again_on_a_dead_connection),

@@ -169,6 +169,97 @@ static void test_httpc_tls__old_protocols_are_refused(void **state)
     peer_stop(&p);
 }
 
+/* ---- who we are ---- */
+
+struct mutual {
+    char dir[32], ca[64], cert[64], key[64];
+    SSL_CTX *tls;
+    struct rawserver *server;
+};
+
+static void mutual_start(struct mutual *m, int max_version)
+{
+    (void)snprintf(m->dir, sizeof(m->dir), "/tmp/muster-test-XXXXXX");
+    assert_non_null(mkdtemp(m->dir));
+    (void)snprintf(m->ca, sizeof(m->ca), "%s/ca.pem", m->dir);
+    (void)snprintf(m->cert, sizeof(m->cert), "%s/cert.pem", m->dir);
+    (void)snprintf(m->key, sizeof(m->key), "%s/key.pem", m->dir);
+    m->tls = testtls_mutual(m->ca, "localhost", m->cert, m->key);
+    assert_int_equal(SSL_CTX_set_max_proto_version(m->tls, max_version), 1);
+    m->server = raw_start(&(struct raw_conf){.steps = &ok, .n_steps = 1, .tls = m->tls});
+}
+
+static void mutual_stop(struct mutual *m)
+{
+    raw_stop(m->server);
+    SSL_CTX_free(m->tls);
+    (void)unlink(m->ca);
+    (void)unlink(m->cert);
+    (void)unlink(m->key);
+    (void)rmdir(m->dir);
+}
+
+static int get_as(struct httpc *h, const struct mutual *m, const struct httpc_identity *who, struct err *e)
+{
+    AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+    struct httpc_req req = {.method = "GET", .url = raw_url(m->server), .timeout_ms = 10000, .identity = who};
+
+    return httpc_do(h, &req, &res, e);
+}
+
+static void test_httpc_tls__an_identity_brings_its_certificate_and_its_own_authority(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct httpc *h = httpc_new(&(struct httpc_conf){.user_agent = "t"});
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct mutual m;
+        struct httpc_identity who = {m.ca, m.cert, m.key}, nobody = {.ca_file = m.ca},
+                              distrusts = {NULL, m.cert, m.key};
+
+        mutual_start(&m, versions[i]);
+        assert_int_equal(get_as(h, &m, &who, &e), 0);
+        assert_int_equal(get_as(h, &m, &who, &e), 0);
+        assert_int_equal(raw_accepted(m.server), 1);
+        assert_int_equal(get_as(h, &m, &nobody, &e), -1);
+        /* The refusal's alert may be overtaken by the end of the connection. */
+        assert_true(e.kind == ERR_AUTH || e.kind == ERR_RETRY);
+        assert_int_equal(raw_count(m.server), 2);
+        assert_int_equal(get_as(h, &m, &distrusts, &e), -1); /* the kept connection was made by another trust */
+        assert_int_equal(e.kind, ERR_AUTH);
+        assert_int_equal(get_as(h, &m, NULL, &e), -1);
+        assert_int_equal(e.kind, ERR_AUTH);
+        assert_int_equal(raw_count(m.server), 2);
+        mutual_stop(&m);
+    }
+    httpc_free(h);
+}
+
+static void test_httpc_tls__an_identity_that_cannot_be_read_is_named(void **state)
+{
+    struct httpc *h = httpc_new(&(struct httpc_conf){.user_agent = "t"});
+    struct mutual m;
+    struct httpc_identity no_key = {m.ca, m.cert, "/nonexistent/key.pem"}, wrong = {m.ca, m.cert, m.ca};
+    struct httpc_identity no_ca = {"/nonexistent/ca.pem", m.cert, m.key};
+    struct err e;
+
+    (void)state;
+    mutual_start(&m, TLS1_3_VERSION);
+    assert_int_equal(get_as(h, &m, &no_key, &e), -1);
+    assert_int_equal(e.kind, ERR_AUTH);
+    assert_non_null(strstr(e.msg, "/nonexistent/key.pem"));
+    assert_int_equal(get_as(h, &m, &wrong, &e), -1);
+    assert_int_equal(e.kind, ERR_AUTH);
+    assert_int_equal(get_as(h, &m, &no_ca, &e), -1);
+    assert_int_equal(e.kind, ERR_AUTH);
+    assert_non_null(strstr(e.msg, "/nonexistent/ca.pem"));
+    assert_int_equal(raw_count(m.server), 0);
+    httpc_free(h);
+    mutual_stop(&m);
+}
+
 static void test_httpc_tls__a_server_that_speaks_no_tls_is_a_passing_fault(void **state)
 {
     static const struct raw_step step = {.act = RAW_CLOSE, .bytes = OK, .after = SIZE_MAX};
@@ -250,6 +341,8 @@ int main(void)
         cmocka_unit_test(test_httpc_tls__a_certificate_for_another_name_is_refused),
         cmocka_unit_test(test_httpc_tls__a_missing_bundle_is_named),
         cmocka_unit_test(test_httpc_tls__old_protocols_are_refused),
+        cmocka_unit_test(test_httpc_tls__an_identity_brings_its_certificate_and_its_own_authority),
+        cmocka_unit_test(test_httpc_tls__an_identity_that_cannot_be_read_is_named),
         cmocka_unit_test(test_httpc_tls__a_server_that_speaks_no_tls_is_a_passing_fault),
         cmocka_unit_test(test_httpc_tls__a_body_cut_by_a_bare_close_is_no_whole_body),
         cmocka_unit_test(test_httpc_tls__many_threads_share_the_authorities),
