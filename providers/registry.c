@@ -4,7 +4,7 @@
 #include <string.h>
 
 extern const struct provider_ops provider_aws, provider_gcp, provider_azure, provider_digitalocean, provider_openstack,
-    provider_oracle, provider_vast_ai;
+    provider_oracle, provider_vast_ai, provider_on_prem;
 
 /* One line each, by hand: the formatter would pack them. */
 /* clang-format off */
@@ -16,6 +16,7 @@ static const struct provider_ops *const all[] = {
     &provider_openstack,
     &provider_oracle,
     &provider_vast_ai,
+    &provider_on_prem,
     NULL,
 };
 /* clang-format on */

@@ -230,7 +230,7 @@ static int make_wire(const struct rest_client *c, const struct rest_call *call, 
         if (js_dump_buf(call->body, &w->body, e))
             return err_wrap(e, "%s %s", c->dialect->cloud, call->what);
     } else if (call->form != NULL) {
-        w->type = "application/x-www-form-urlencoded";
+        w->type = call->form_type != NULL ? call->form_type : "application/x-www-form-urlencoded";
         buf_add(&w->body, call->form->p, call->form->len);
     }
     return w->type != NULL && buf_str(&w->body, &text, e) ? err_wrap(e, "%s %s", c->dialect->cloud, call->what) : 0;
@@ -248,6 +248,10 @@ static int send_wire(const struct rest_client *c, const struct rest_call *call, 
                             .timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : c->timeout_ms,
                             .max_answer = call->max_answer > 0 ? call->max_answer : MAX_ANSWER,
                             .unix_socket = c->unix_socket,
+                            .identity = c->identity,
+                            .on_piece = call->on_piece,
+                            .piece_arg = call->piece_arg,
+                            .silence_ms = call->silence_ms,
                             .once = call->creates};
 
     h[req.n_headers++] = (struct httpc_header){"Accept", "application/json"};

@@ -64,6 +64,7 @@ struct rest_call { /* everything borrowed */
     const char *what;                   /* the vendor's name of the call, for error texts */
     const json_t *body;                 /* NULL = none */
     const struct buf *form;             /* instead of a body: application/x-www-form-urlencoded */
+    const char *form_type;              /* what the form is instead (an archive); NULL = a form */
     const struct httpc_header *headers; /* beside those of the credentials */
     size_t n_headers;
     const struct secret *hide; /* one more secret to mask: user-data */
@@ -72,6 +73,10 @@ struct rest_call { /* everything borrowed */
     bool no_answer;            /* a success may say anything or nothing: res->doc may stay NULL */
     size_t max_answer;         /* bytes; 0 = 8 MiB */
     int timeout_ms;            /* 0 = the client's */
+    /* A success that comes in pieces over a long time, with no_answer; as in httpc.h. */
+    int (*on_piece)(void *arg, const char *data, size_t len);
+    void *piece_arg;
+    int silence_ms;
 };
 
 /*
@@ -85,9 +90,10 @@ typedef int rest_auth_fn(void *arg, const struct rest_call *call, const char *ur
 struct rest_client { /* everything borrowed, immutable; any thread */
     struct httpc *http;
     const struct rest_dialect *dialect;
-    const char *base;        /* "https://api.digitalocean.com", no '/' at its end */
-    const char *unix_socket; /* path; NULL = TCP */
-    rest_auth_fn *auth;      /* NULL = no credentials */
+    const char *base;                      /* "https://api.digitalocean.com", no '/' at its end */
+    const char *unix_socket;               /* path; NULL = TCP */
+    const struct httpc_identity *identity; /* NULL = none */
+    rest_auth_fn *auth;                    /* NULL = no credentials */
     void *auth_arg;
     const struct secret *secrets[4]; /* of the account, masked in error texts; NULL = fewer */
     int timeout_ms;                  /* of each request; 0 = 30,000 */

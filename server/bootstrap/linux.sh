@@ -15,14 +15,12 @@
 #   MUSTER_UNPRIVILEGED=1  no root: install nothing, make no user, run the runner as ourselves; a GPU must answer all the same
 #   MUSTER_TICK_S          the watchdog's step and the pause between tries, default 5
 #   MUSTER_GPU_TIMEOUT_S   how long nvidia-smi may take, default 60
-# MUSTER_CONTAINER=1, a shell variable of whoever runs this text (common/docker): the machine is a container under an init.
-#   Its end is the end of its processes, and its GPU driver is the host's affair.
+# A container (providers/on_prem_docker.c) has two of its own, as variables of the shell that becomes this script: MUSTER_POWEROFF
+# ends all its processes, and with MUSTER_CONTAINER=1 its GPU driver is the host's affair.
 set -u
 umask 022
 export DEBIAN_FRONTEND=noninteractive
-root=${MUSTER_ROOT:-} poweroff_cmd=${MUSTER_POWEROFF:-} tick=${MUSTER_TICK_S:-5} self=${MUSTER_UNPRIVILEGED:-}
-box=${MUSTER_CONTAINER:-}
-[ -z "$box" ] || poweroff_cmd='kill -9 -1'
+root=${MUSTER_ROOT:-} poweroff_cmd=${MUSTER_POWEROFF:-} tick=${MUSTER_TICK_S:-5} self=${MUSTER_UNPRIVILEGED:-} box=${MUSTER_CONTAINER:-}
 state=$root/run/muster lib=$root/opt/muster home=$root/home/runner
 log=$state/log runner='' runner_pid='' reason='the bootstrap was ended'
 apt=(apt-get -qq -o DPkg::Lock::Timeout=300)

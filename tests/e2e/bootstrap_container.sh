@@ -49,7 +49,7 @@ machine() {
     tar -C "$work/up" -cf "$work/up.tar" --mode=0700 muster-bootstrap
     engine_api POST "/containers/create?name=$name" -f -o "$work/created" -H 'Content-Type: application/json' --data-binary @- <<JSON
 {"Image":"$engine_image_name","User":"0","WorkingDir":"/","Cmd":[],"Entrypoint":["/bin/bash","-c",
-"exec >/report/log 2>&1; f=/muster-bootstrap; s=\$(<\$f); rm -f \$f; MUSTER_CONTAINER=1 MUSTER_TICK_S=0.1; eval \"\$s\""],
+"exec >/report/log 2>&1; f=/muster-bootstrap; s=\$(<\$f); rm -f \$f; MUSTER_CONTAINER=1 MUSTER_POWEROFF='kill -9 -1' MUSTER_TICK_S=0.1; eval \"\$s\""],
 "HostConfig":{"AutoRemove":true,"Init":true,"NetworkMode":"host","Binds":["$report:/report"$5]}}
 JSON
     engine_api PUT "/containers/$name/archive?path=/" -f -H 'Content-Type: application/x-tar' --data-binary "@$work/up.tar" >/dev/null

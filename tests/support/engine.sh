@@ -27,8 +27,10 @@ engine_packages() {
     [ "${#missing[@]}" -gt 0 ] || return 0
     engine_why="not installed: ${missing[*]}"
     [ -n "${CI:-}" ] || return
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" \
-        >"$engine_dir/apt.log" 2>&1 || { engine_why="$engine_why; $(tail -n 1 "$engine_dir/apt.log")" && return 1; }
+    # shellcheck disable=SC2016
+    DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update; apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"' \
+        _ "${missing[@]}" >"$engine_dir/apt.log" 2>&1 ||
+        { engine_why="$engine_why; $(tail -n 1 "$engine_dir/apt.log")" && return 1; }
 }
 
 engine_docker() {

@@ -99,6 +99,8 @@ static void make_id(const struct fake_cloud *c, const char *name, char id[256])
 
     if (c->dialect->id_is_name)
         (void)snprintf(id, 256, "%s%s", c->dialect->id_prefix != NULL ? c->dialect->id_prefix : "", name);
+    else if (c->dialect->id_is_hex)
+        (void)snprintf(id, 256, "%064zx", c->n + 1);
     else if (format == NULL)
         (void)snprintf(id, 256, "i-%017zx", c->n + 1);
     else

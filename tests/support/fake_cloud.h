@@ -61,6 +61,7 @@ struct fake_dialect {
     size_t tag_key_max, tag_value_max;   /* 0 = no tags to test */
     const char *const (*env)[2];         /* environment of the account, ended by NULL; NULL = none; "URL" as above */
     const char *id_format;               /* of a new machine's id, '%' = its number; NULL = as EC2 writes them */
+    bool id_is_hex;                      /* 64 digits */
     bool id_is_name;                     /* the cloud's id of a machine is its name */
     const char *id_prefix;               /* with id_is_name: what stands before the name; NULL = nothing */
     bool names_are_unique;               /* it refuses a name that is taken, whoever has it */
@@ -106,7 +107,7 @@ json_t *fake_body(const struct raw_request *r);
 
 /* One for each cloud, fake_NAME.c. */
 extern const struct fake_dialect fake_aws, fake_gcp, fake_azure, fake_digitalocean, fake_openstack, fake_oracle,
-    fake_vast_ai;
+    fake_vast_ai, fake_on_prem;
 extern const struct fake_dialect *const fake_clouds[]; /* all, ended by NULL */
 
 #endif

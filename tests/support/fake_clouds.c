@@ -10,6 +10,7 @@ const struct fake_dialect *const fake_clouds[] = {
     &fake_openstack,
     &fake_oracle,
     &fake_vast_ai,
+    &fake_on_prem,
     NULL,
 };
 /* clang-format on */
