@@ -3,6 +3,7 @@
  * of an engine on the owner's host; meda and lume, a VM of Cirun's agent. Each kind is a file of its own, on_prem_*.c;
  * this one holds the account and asks the right one.
  */
+#include "providers/on_prem_agent.h"
 #include "providers/on_prem_docker.h"
 #include "providers/provider.h"
 #include "server/base/mem.h"
@@ -10,6 +11,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+#define VM_DISK_GB 50 /* of a VM whose instance_type names none */
 
 static const struct conf_key account_keys[] = {
     {.name = "docker_host",
@@ -44,13 +47,15 @@ static const struct conf_key account_keys[] = {
      .min = 1,
      .max = 10000,
      .help = "at most so many; unset = as many as fit"},
-    {.name = "agent_token", .type = CONF_SECRET, .help = "what cirun-agents identify themselves with"},
+    ON_PREM_AGENT_KEYS,
     {.name = NULL}};
 
 struct provider {
     const struct provider_env *env;
     bool has_engine; /* an account for agents alone has none */
     struct on_prem_docker docker;
+    bool has_agents; /* a token for them is set; the hub is there when the daemon serves */
+    struct on_prem_agents agents;
 };
 
 static const char *env_of(const struct provider_env *env, const char *name)
@@ -105,6 +110,13 @@ static int open_engine(struct provider *p, const struct conf *acct, struct err *
     return docker_open(&c, &p->docker.engine, e) ? err_wrap(e, "clouds.on_prem") : 0;
 }
 
+static int open_agents(struct provider *p, const struct conf *acct, struct err *e)
+{
+    int max = conf_has(acct, "max_machines") ? (int)conf_int(acct, "max_machines") : 0;
+
+    return on_prem_agent_open(acct, p->env, max, &p->agents, e) ? err_wrap(e, "clouds.on_prem") : 0;
+}
+
 static int on_prem_open(const struct conf *acct, const struct provider_env *env, struct provider **out, struct err *e)
 {
     struct provider *p = mem_zalloc(sizeof(*p));
@@ -117,7 +129,8 @@ static int on_prem_open(const struct conf *acct, const struct provider_env *env,
     p->docker.memory_gb = conf_has(acct, "memory_gb") ? conf_int(acct, "memory_gb") : 0;
     p->docker.gpus = conf_has(acct, "gpus") ? (int)conf_int(acct, "gpus") : -1;
     p->docker.max_machines = conf_has(acct, "max_machines") ? conf_int(acct, "max_machines") : 0;
-    if (open_engine(p, acct, e)) {
+    p->has_agents = conf_has(acct, "agent_token");
+    if (open_engine(p, acct, e) || open_agents(p, acct, e)) {
         on_prem_close(p);
         return -1;
     }
@@ -129,8 +142,9 @@ static int on_prem_open(const struct conf *acct, const struct provider_env *env,
 
 /* What one kind of machine does; as the ops of provider.h. */
 struct kind {
-    const char *executors;                    /* words, separated by spaces */
+    bool (*is_executor)(const char *executor);
     bool (*serves)(const struct provider *p); /* the account is set up for it */
+    bool (*lives)(const struct provider *p);  /* and machines of it can be asked for now */
     int (*check)(struct provider *p, const struct machine_spec *s, struct err *e);
     int (*render)(struct provider *p, const struct launch_request *r, json_t *list, struct err *e);
     int (*launch)(struct provider *p, const struct launch_request *r, struct instance *out, struct err *e);
@@ -140,6 +154,11 @@ struct kind {
     int (*list)(struct provider *p, int (*each)(void *arg, const struct instance *i, struct err *e), void *arg,
                 struct err *e);
 };
+
+static bool docker_is_executor(const char *executor)
+{
+    return strcmp(executor, "docker") == 0;
+}
 
 static bool docker_serves(const struct provider *p)
 {
@@ -178,43 +197,104 @@ static int docker_list(struct provider *p, int (*each)(void *arg, const struct i
     return on_prem_docker_list(&p->docker, each, arg, e);
 }
 
-static const struct kind kinds[] = {
-    {"docker", docker_serves, docker_check, docker_render, docker_launch, on_prem_docker_owns, docker_describe,
-     docker_destroy, docker_list},
-};
-
-static bool is_among(const char *words, const char *word)
+static bool agent_serves(const struct provider *p)
 {
-    size_t n = strlen(word);
-
-    for (const char *p = strstr(words, word); n > 0 && p != NULL; p = strstr(p + 1, word)) {
-        if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
-            return true;
-    }
-    return false;
+    return p->has_agents;
 }
+
+static bool agent_lives(const struct provider *p)
+{
+    return p->agents.hub != NULL;
+}
+
+static const char *executor_of(const struct machine_spec *s)
+{
+    const json_t *v = json_object_get(s->extra, "executor");
+
+    return v == NULL ? "docker" : json_is_string(v) ? json_string_value(v) : "";
+}
+
+static int read_vm(const struct machine_spec *s, struct on_prem_vm *out, struct err *e)
+{
+    struct docker_size size;
+
+    if (s->instance_type == NULL)
+        return err_set(e, ERR_INVALID, "instance_type is missing: write it like 4vcpu-16gb or 4vcpu-16gb-100gb");
+    if (docker_size_parse(s->instance_type, &size, e))
+        return -1;
+    *out = (struct on_prem_vm){.executor = executor_of(s),
+                               .cpus = size.cpus,
+                               .memory_gb = size.memory_gb,
+                               .disk_gb = size.disk_gb > 0 ? size.disk_gb : VM_DISK_GB};
+    return 0;
+}
+
+static int agent_check(struct provider *p, const struct machine_spec *s, struct err *e)
+{
+    struct on_prem_vm v;
+
+    (void)p;
+    return read_vm(s, &v, e) || on_prem_agent_check(&v, s, e) ? -1 : 0;
+}
+
+static int agent_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)
+{
+    struct on_prem_vm v;
+
+    return read_vm(r->spec, &v, e) || on_prem_agent_render(&p->agents, &v, r, list, e) ? -1 : 0;
+}
+
+static int agent_launch(struct provider *p, const struct launch_request *r, struct instance *out, struct err *e)
+{
+    struct on_prem_vm v;
+
+    return read_vm(r->spec, &v, e) || on_prem_agent_launch(&p->agents, &v, r, out, e) ? -1 : 0;
+}
+
+static int agent_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
+{
+    return on_prem_agent_describe(&p->agents, ref, out, e);
+}
+
+static int agent_destroy(struct provider *p, const struct instance *ref, struct err *e)
+{
+    return on_prem_agent_destroy(&p->agents, ref, e);
+}
+
+static int agent_list(struct provider *p, int (*each)(void *arg, const struct instance *i, struct err *e), void *arg,
+                      struct err *e)
+{
+    return on_prem_agent_list(&p->agents, each, arg, e);
+}
+
+static const struct kind kinds[] = {
+    {docker_is_executor, docker_serves, docker_serves, docker_check, docker_render, docker_launch, on_prem_docker_owns,
+     docker_describe, docker_destroy, docker_list},
+    {on_prem_agent_is_executor, agent_serves, agent_lives, agent_check, agent_render, agent_launch, on_prem_agent_owns,
+     agent_describe, agent_destroy, agent_list},
+};
 
 /* The kind that a spec asks for. */
 static int kind_of(const struct provider *p, const struct machine_spec *s, const struct kind **out, struct err *e)
 {
-    const json_t *v = json_object_get(s->extra, "executor");
-    const char *name = v == NULL ? "docker" : json_is_string(v) ? json_string_value(v) : "";
+    const char *name = executor_of(s);
 
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!is_among(kinds[i].executors, name))
+        if (!kinds[i].is_executor(name))
             continue;
         if (!kinds[i].serves(p))
-            return err_set(e, ERR_INVALID, "extra_config.executor %s: clouds.on_prem is not set up for it", name);
+            return err_set(e, ERR_INVALID, "extra_config.executor %s: set clouds.on_prem.%s", name,
+                           docker_is_executor(name) ? "docker_host" : "agent_token");
         *out = &kinds[i];
         return 0;
     }
-    return err_set(e, ERR_INVALID, "extra_config.executor \"%.40s\" is not served here", name);
+    return err_set(e, ERR_INVALID, "extra_config.executor \"%.40s\": it is docker, meda or lume", name);
 }
 
 /* Does this kind have to be asked about a machine? Without an id any may have it. */
 static bool concerns(const struct provider *p, const struct kind *k, const struct instance *ref)
 {
-    return ref->id[0] != '\0' ? k->owns(ref) : k->serves(p);
+    return ref->id[0] != '\0' ? k->owns(ref) : k->lives(p);
 }
 
 /* An id that nobody knows says nothing about a machine, least of all that it is gone. */
@@ -307,7 +387,7 @@ static int on_prem_list(struct provider *p, const char *region,
 {
     (void)region;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (kinds[i].serves(p) && kinds[i].list(p, each, arg, e))
+        if (kinds[i].lives(p) && kinds[i].list(p, each, arg, e))
             return -1;
     }
     return 0;
