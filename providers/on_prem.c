@@ -167,8 +167,7 @@ static bool docker_serves(const struct provider *p)
 
 static int docker_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
-    (void)p;
-    return on_prem_docker_check(s, e);
+    return on_prem_docker_check(&p->docker, s, e);
 }
 
 static int docker_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)

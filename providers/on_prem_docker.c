@@ -59,13 +59,20 @@ static int read_wish(const struct machine_spec *s, struct wish *out, struct err 
     return 0;
 }
 
-int on_prem_docker_check(const struct machine_spec *s, struct err *e)
+int on_prem_docker_check(const struct on_prem_docker *d, const struct machine_spec *s, struct err *e)
 {
-    struct wish w;
+    struct wish w = {.privileged = false};
 
     if (s->os != NULL && strcmp(s->os, "linux") != 0)
         return err_set(e, ERR_INVALID, "executor docker runs Linux containers, not %.20s", s->os);
-    return read_wish(s, &w, e);
+    if (read_wish(s, &w, e))
+        return -1;
+    /* Either is root on the owner's host, for whoever can edit the file. */
+    if ((w.privileged || w.socket) && !d->env->allow_privileged)
+        return err_set(e, ERR_INVALID,
+                       "extra_config.%s gives the job its host: policy.allow_privileged does not allow it",
+                       w.privileged ? "privileged" : "docker_socket_mount");
+    return 0;
 }
 
 static json_t *device_ids(uint64_t gpus)
@@ -544,7 +551,7 @@ int on_prem_docker_launch(struct on_prem_docker *d, const struct launch_request 
 {
     struct launching l = {.d = d, .r = r, .limit_disk = true};
 
-    if (on_prem_docker_check(r->spec, e) || read_wish(r->spec, &l.w, e))
+    if (on_prem_docker_check(d, r->spec, e) || read_wish(r->spec, &l.w, e))
         return -1;
     if (secret_len(r->user_data) > USER_DATA_MAX)
         return err_set(e, ERR_INVALID, "user-data of %zu bytes: a container is given at most %zu",

@@ -32,7 +32,7 @@ struct on_prem_docker {
 };
 
 /* As the ops of provider.h. */
-int on_prem_docker_check(const struct machine_spec *s, struct err *e) MUST_USE;
+int on_prem_docker_check(const struct on_prem_docker *d, const struct machine_spec *s, struct err *e) MUST_USE;
 int on_prem_docker_render(struct on_prem_docker *d, const struct launch_request *r, json_t *list,
                           struct err *e) MUST_USE;
 int on_prem_docker_launch(struct on_prem_docker *d, const struct launch_request *r, struct instance *out,

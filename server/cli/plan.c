@@ -67,6 +67,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
 {
     const struct cloud_account *a = account_of(p, s->cloud);
     const struct provider_env env = {.deployment = conf_str(p->conf->server, "deployment"),
+                                     .allow_privileged = conf_bool(p->conf->policy, "allow_privileged"),
                                      .getenv_fn = conf_getenv_process};
     int64_t lifetime_s = conf_int(p->conf->limits, "lifetime") / 1000;
     char expires[24], token[64];

@@ -106,6 +106,7 @@ static int open_clouds(struct daemon *d, struct err *e)
                                    .getenv_fn = conf_getenv_process,
                                    .pause = pause_for,
                                    .pause_arg = d->pause,
+                                   .allow_privileged = conf_bool(d->conf->policy, "allow_privileged"),
                                    .agents = d->agents};
     for (size_t i = 0; i < d->conf->n_clouds; i++) {
         const struct cloud_account *a = &d->conf->clouds[i];

@@ -208,6 +208,7 @@ static void test_on_prem__options_of_the_file_become_options_of_the_container(vo
     struct err e;
 
     (void)state;
+    b->env.allow_privileged = true;
     assert_ok(launch(b, "2vcpu-4gb-50gb",
                      "{\"executor\":\"docker\",\"privileged\":true,\"docker_socket_mount\":\"yes\"}", NULL, &got, &e),
               e);
@@ -215,6 +216,21 @@ static void test_on_prem__options_of_the_file_become_options_of_the_container(vo
     assert_created(b, "HostConfig.Binds", "['/var/run/docker.sock:/var/run/docker.sock']");
     assert_created(b, "HostConfig.StorageOpt", "{'size':'50G'}");
     assert_created(b, "HostConfig.NetworkMode", "'ci-net'");
+}
+
+static void test_on_prem__nobody_gets_the_host_unless_its_owner_allows_it(void **state)
+{
+    static const char *const asked[] = {"{\"privileged\":true}", "{\"docker_socket_mount\":true}"};
+    AUTO_BED struct bed *b = toy_bed(&(struct toy){.pull = NULL}, NULL, 0);
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+        assert_fails(launch(b, "4vcpu-16gb", asked[i], NULL, &got, &e), ERR_INVALID, "policy.allow_privileged", e);
+    assert_int_equal(raw_count(b->server), 0);
+    assert_ok(launch(b, "4vcpu-16gb", "{\"privileged\":false,\"docker_socket_mount\":\"no\"}", NULL, &got, &e), e);
+    assert_created(b, "HostConfig.Privileged", "absent");
 }
 
 static void test_on_prem__a_mistake_in_the_file_is_refused_before_any_request(void **state)
@@ -524,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_on_prem__a_launch_creates_a_container_of_its_size_that_is_removed_at_its_end),
         cmocka_unit_test(test_on_prem__the_bootstrap_goes_in_as_a_file_between_creation_and_start),
         cmocka_unit_test(test_on_prem__options_of_the_file_become_options_of_the_container),
+        cmocka_unit_test(test_on_prem__nobody_gets_the_host_unless_its_owner_allows_it),
         cmocka_unit_test(test_on_prem__a_mistake_in_the_file_is_refused_before_any_request),
         cmocka_unit_test(test_on_prem__an_image_that_is_missing_is_pulled_and_its_progress_told),
         cmocka_unit_test(test_on_prem__an_error_inside_the_stream_of_a_pull_has_its_kind),
