@@ -91,25 +91,48 @@ static bool is_path(const char *s)
     return strncasecmp(s, "/subscriptions/", 15) == 0 && rest_is_id(s, "/-_.(){}", 512) && strstr(s, "..") == NULL;
 }
 
-static int check_account(const struct conf *acct, struct err *e)
+static bool is_subscription(const char *s)
 {
-    static const char *const needed[][2] = {{"subscription_id", "AZURE_SUBSCRIPTION_ID"},
-                                            {"resource_group", "AZURE_RESOURCE_GROUP"},
-                                            {"subnet_id", "AZURE_SUBNET_ID"}};
+    return rest_is_id(s, "-", 64);
+}
 
+static bool is_group(const char *s)
+{
+    return rest_is_id(s, "-_.()", 90);
+}
+
+/* What every machine needs of the account, and how it is shown where there is no account. */
+static const struct needed {
+    const char *name, *env, *shown;
+    bool (*is_sound)(const char *s);
+    const char *remedy;
+} needed[] = {
+    {"subscription_id", "AZURE_SUBSCRIPTION_ID", "<subscription_id>", is_subscription,
+     " is not an id of a subscription"},
+    {"resource_group", "AZURE_RESOURCE_GROUP", "<resource_group>", is_group, " is not a name of a resource group"},
+    {"subnet_id", "AZURE_SUBNET_ID", "<subnet_id>", is_path,
+     ": write it like /subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/N/subnets/S"},
+};
+enum { SUBSCRIPTION, GROUP, SUBNET };
+
+static const char *known(const struct conf *acct, int which)
+{
+    const char *value = conf_str(acct, needed[which].name);
+
+    return value != NULL ? value : needed[which].shown;
+}
+
+static int check_account(const struct conf *acct, bool offline, struct err *e)
+{
     for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-        if (conf_str(acct, needed[i][0]) == NULL)
-            return err_set(e, ERR_INVALID, "clouds.azure.%s is missing: set it there or in $%s", needed[i][0],
-                           needed[i][1]);
+        const char *value = conf_str(acct, needed[i].name);
+
+        if (value == NULL && !offline)
+            return err_set(e, ERR_INVALID, "clouds.azure.%s is missing: set it there or in $%s", needed[i].name,
+                           needed[i].env);
+        if (value != NULL && !needed[i].is_sound(value))
+            return err_set(e, ERR_INVALID, "clouds.azure.%s%s", needed[i].name, needed[i].remedy);
     }
-    if (!rest_is_id(conf_str(acct, "subscription_id"), "-", 64))
-        return err_set(e, ERR_INVALID, "clouds.azure.subscription_id is not an id of a subscription");
-    if (!rest_is_id(conf_str(acct, "resource_group"), "-_.()", 90))
-        return err_set(e, ERR_INVALID, "clouds.azure.resource_group is not a name of a resource group");
-    if (!is_path(conf_str(acct, "subnet_id")))
-        return err_set(e, ERR_INVALID,
-                       "clouds.azure.subnet_id: write it like /subscriptions/S/resourceGroups/G/providers/"
-                       "Microsoft.Network/virtualNetworks/N/subnets/S");
     if (conf_has(acct, "client_secret") && (!conf_has(acct, "tenant_id") || !conf_has(acct, "client_id")))
         return err_set(e, ERR_INVALID, "clouds.azure.client_secret needs tenant_id and client_id beside it");
     return conf_str(acct, "region") != NULL && azure_region_check(conf_str(acct, "region"), e)
@@ -121,12 +144,12 @@ static int az_open(const struct conf *acct, const struct provider_env *env, stru
 {
     struct provider *p;
 
-    if (check_account(acct, e))
+    if (check_account(acct, env->http == NULL, e))
         return -1;
     p = mem_zalloc(sizeof(*p));
     p->env = env;
     p->place = (struct azure_place){
-        .region = conf_str(acct, "region"), .subnet = conf_str(acct, "subnet_id"), .keys = azure_keys_new()};
+        .region = conf_str(acct, "region"), .subnet = known(acct, SUBNET), .keys = azure_keys_new()};
     p->creds_conf = (struct azure_creds_conf){.http = env->http,
                                               .getenv_fn = env->getenv_fn,
                                               .getenv_arg = env->getenv_arg,
@@ -147,8 +170,8 @@ static int az_open(const struct conf *acct, const struct provider_env *env, stru
                                          .auth_arg = azure_creds_bearer(p->creds),
                                          .secrets = {conf_secret(acct, "client_secret")},
                                          .timeout_ms = env->timeout_ms},
-                                .subscription = conf_str(acct, "subscription_id"),
-                                .group = conf_str(acct, "resource_group"),
+                                .subscription = known(acct, SUBSCRIPTION),
+                                .group = known(acct, GROUP),
                                 .pause = env->pause,
                                 .pause_arg = env->pause_arg};
     p->images = azure_image_cache_new();

@@ -281,7 +281,7 @@ static int kind_of(const struct provider *p, const struct machine_spec *s, const
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (!kinds[i].is_executor(name))
             continue;
-        if (!kinds[i].serves(p))
+        if (!kinds[i].serves(p) && p->env->http != NULL)
             return err_set(e, ERR_INVALID, "extra_config.executor %s: set clouds.on_prem.%s", name,
                            docker_is_executor(name) ? "docker_host" : "agent_token");
         *out = &kinds[i];

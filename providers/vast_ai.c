@@ -104,7 +104,7 @@ static int vast_open(const struct conf *acct, const struct provider_env *env, st
 
     if (key == NULL && vast_saved_key(env->getenv_fn, env->getenv_arg, &key, e))
         return err_wrap(e, "clouds.vast_ai.api_key");
-    if (key == NULL)
+    if (key == NULL && env->http != NULL)
         return err_set(
             e, ERR_INVALID,
             "clouds.vast_ai.api_key is missing: set it there or in $VAST_API_KEY, or run vastai set api-key");

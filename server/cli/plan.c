@@ -152,7 +152,7 @@ static void print_fields(const json_t *fields, const char *between)
 static void print_request(const json_t *r)
 {
     const json_t *body = json_object_get(r, "body");
-    AUTO_FREE char *text = body != NULL ? json_dumps(body, JSON_INDENT(2)) : NULL;
+    AUTO_FREE char *text = body != NULL ? json_dumps(body, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : NULL;
 
     (void)printf("   %s ", json_string_value(json_object_get(r, "method")));
     print_text("", json_string_value(json_object_get(r, "url")));

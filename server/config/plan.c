@@ -8,8 +8,18 @@
 
 #include <string.h>
 
-const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
+/* lume runs on Macs with Apple's own processors only. */
+static bool is_lume(const struct cirun_runner *r)
 {
+    const struct yaml_node *executor = yaml_get(r->extra, "executor");
+
+    return strcmp(r->cloud, "on_prem") == 0 && executor != NULL && executor->kind == YAML_SCALAR &&
+           strcmp(executor->text, "lume") == 0;
+}
+
+const char *plan_arch(const struct cirun_runner *r, const struct cirun_candidate *c)
+{
+    const char *cloud = r->cloud;
     const struct provider_ops *ops = registry_find(cloud);
     const struct gpu_type *known = c->instance_type != NULL ? gpu_catalog_find(cloud, c->instance_type) : NULL;
     const char *arch = NULL;
@@ -20,6 +30,8 @@ const char *plan_arch(const char *cloud, const struct cirun_candidate *c)
         return arch;
     if (known != NULL)
         return known->arch;
+    if (is_lume(r))
+        return "arm64";
     return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
 }
 
@@ -41,7 +53,7 @@ static int add_least(json_t *one, const char *key, int number, struct err *e)
 static int add_candidate(json_t *list, const struct plan_release releases[2], const struct cirun_runner *r,
                          const struct cirun_candidate *c, struct err *e)
 {
-    const struct plan_release *boots = &releases[strcmp(plan_arch(r->cloud, c), "arm64") == 0 ? 1 : 0];
+    const struct plan_release *boots = &releases[strcmp(plan_arch(r, c), "arm64") == 0 ? 1 : 0];
     AUTO_JSON json_t *one = NULL;
     json_t *extra = r->extra != NULL ? yaml_to_json(r->extra) : NULL;
 

@@ -26,7 +26,7 @@ struct plan {
 };
 
 /* "x64" or "arm64", as far as the cloud, the GPU catalogue or else the image's name tells. */
-const char *plan_arch(const char *cloud, const struct cirun_candidate *c);
+const char *plan_arch(const struct cirun_runner *r, const struct cirun_candidate *c);
 
 /* "linux", "windows" or "macos", as far as the image's name tells. */
 const char *plan_os(const struct cirun_candidate *c);

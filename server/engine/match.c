@@ -45,7 +45,7 @@ const char *match_runner_os(const struct cirun_runner *r)
 
 const char *match_runner_arch(const struct cirun_runner *r)
 {
-    return r->n_candidates > 0 ? plan_arch(r->cloud, &r->candidates[0]) : "x64";
+    return r->n_candidates > 0 ? plan_arch(r, &r->candidates[0]) : "x64";
 }
 
 static bool runner_has(const struct cirun_runner *r, const char *label)

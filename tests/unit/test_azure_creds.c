@@ -258,7 +258,8 @@ static void test_azure_creds__what_the_account_lacks_or_spells_wrong_is_named(vo
                 {"tenant_id", "a/b", "clouds.azure: tenant_id \"a/b\""},
                 {"client_secret", "s3cret", "clouds.azure.client_secret needs tenant_id and client_id"}};
     const struct provider_ops *ops = registry_find("azure");
-    const struct provider_env env = {.deployment = BED_DEPLOYMENT, .getenv_fn = table_env};
+    struct httpc *http = httpc_new(&(struct httpc_conf){.user_agent = "muster/test"});
+    const struct provider_env env = {.http = http, .deployment = BED_DEPLOYMENT, .getenv_fn = table_env};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -277,6 +278,7 @@ static void test_azure_creds__what_the_account_lacks_or_spells_wrong_is_named(vo
         assert_fails(ops->open(acct, &env, &p, &e), ERR_INVALID, rows[i].says, e);
         assert_null(p);
     }
+    httpc_free(http);
 }
 
 static void test_azure_creds__the_environment_alone_turns_the_cloud_on_when_it_is_whole(void **state)

@@ -173,7 +173,7 @@ static void test_on_prem_agent__what_cannot_be_is_refused_before_anything_is_ask
     b.spec.os = "windows";
     assert_fails(launch(&b, &i, &e), ERR_INVALID, "executor lume runs no windows", e);
     b.spec.os = NULL;
-    b.spec.image = "ubuntu-noble-vanilla:latest";
+    b.spec.image = "ubuntu-noble-amd64:latest";
     assert_fails(launch(&b, &i, &e), ERR_INVALID, "lume runs arm64 only", e);
     b.vm.executor = "meda";
     b.agents.hub = NULL;

@@ -124,7 +124,7 @@ static void test_plan__every_type_of_the_gpu_catalogue_boots_its_own_architectur
     for (size_t i = 0; i < gpu_catalog_n; i++) {
         const struct cirun_candidate c = {.instance_type = gpu_catalog[i].instance_type, .image = "i"};
 
-        assert_string_equal(plan_arch(gpu_catalog[i].cloud, &c), gpu_catalog[i].arch);
+        assert_string_equal(plan_arch(&(struct cirun_runner){.cloud = gpu_catalog[i].cloud}, &c), gpu_catalog[i].arch);
         arm += strcmp(gpu_catalog[i].arch, "arm64") == 0;
     }
     assert_in_range(arm, 5, 50);
