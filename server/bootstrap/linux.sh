@@ -15,8 +15,8 @@
 #   MUSTER_UNPRIVILEGED=1  no root: install nothing, make no user, run the runner as ourselves; a GPU must answer all the same
 #   MUSTER_TICK_S          the watchdog's step and the pause between tries, default 5
 #   MUSTER_GPU_TIMEOUT_S   how long nvidia-smi may take, default 60
-# A container (providers/on_prem_docker.c) has two of its own, as variables of the shell that becomes this script: MUSTER_POWEROFF
-# ends all its processes, and with MUSTER_CONTAINER=1 its GPU driver is the host's affair.
+# A container (providers/on_prem_docker.c, common/vast_spec.c) has two of its own, as variables of the shell that becomes this script:
+# MUSTER_POWEROFF ends it, and with MUSTER_CONTAINER=1 its GPU driver is the host's affair.
 set -u
 umask 022
 export DEBIAN_FRONTEND=noninteractive
