@@ -78,6 +78,7 @@ static json_t *read_config(const char *path)
     while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
         buf_add(&text, piece, n);
     (void)fclose(f);
+    explicit_bzero(piece, sizeof(piece));
     if (text.over || js_parse(text.p, text.len, &doc, &ignored))
         return NULL;
     return doc;
@@ -125,7 +126,7 @@ static struct secret *make_header(const json_t *login, const char *host)
     text_base64url(&header, text, strlen(text));
     while (header.len % 4 != 0) /* Go's decoder wants it padded */
         buf_addc(&header, '=');
-    memset(text, 0, strlen(text));
+    explicit_bzero(text, strlen(text));
     return secret_from_buf(&header, &out, &ignored) ? NULL : out;
 }
 
