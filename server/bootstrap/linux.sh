@@ -309,7 +309,7 @@ configure() {
     printf '#!/bin/bash\n: >%q\nexit 0\n' "$state/job/started" >"$hook"
     chmod 755 "$hook"
     echo "ACTIONS_RUNNER_HOOK_JOB_STARTED=$hook" >>"$runner/.env"
-    [ "$MUSTER_GPUS" = 0 ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
+    [ "$MUSTER_GPUS" = 0 ] || [ -n "$box" ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
     printf '[{"group":"muster","detail":"Machine: %s\\nCloud: %s\\nType: %s\\nRegion: %s"}]\n' "$(json_text "$MUSTER_NAME")" \
         "$(json_text "$MUSTER_CLOUD")" "$(json_text "$MUSTER_TYPE")" "$(json_text "$MUSTER_REGION")" >"$runner/.setup_info"
     [ -n "$self" ] || chown -R runner: "$runner"
