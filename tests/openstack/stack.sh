@@ -113,11 +113,16 @@ start() {
     started+=($!)
 }
 
-# setup NAME COMMAND...: to its end.
+# setup NAME COMMAND...: to its end; in the background, since a signal to the script is not heeded before a command's end.
 setup() {
     local name=$1
     shift
-    PYTHONPATH=$here/site PYTHONDONTWRITEBYTECODE=1 setpriv --pdeathsig KILL "$@" >>"$log/$name.setup.log" 2>&1 && return 0
+    PYTHONPATH=$here/site PYTHONDONTWRITEBYTECODE=1 setpriv --pdeathsig KILL "$@" >>"$log/$name.setup.log" 2>&1 </dev/null &
+    helpers=($!)
+    if wait "${helpers[0]}"; then
+        helpers=()
+        return 0
+    fi
     tail -n 25 "$log/$name.setup.log" >&2
     return 1
 }
