@@ -3,51 +3,13 @@
 
 #include "providers/registry.h"
 #include "server/base/json.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
 static struct bed *plain_bed(void)
 {
     return bed_open(&fake_digitalocean, NULL, 0);
-}
-
-/* The body of the last request of this kind. */
-static json_t *last_body(struct bed *b, const char *method, const char *path)
-{
-    for (size_t i = raw_count(b->server); i > 0; i--) {
-        const struct raw_request *r = raw_get(b->server, i - 1);
-
-        if (fake_is(r, method, path))
-            return fake_body(r);
-    }
-    fail_msg("no %s %s was sent", method, path);
-    return NULL;
-}
-
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
-}
-
-/* The document is this JSON, written with single quotes. */
-static void is_json(const json_t *doc, const char *expected)
-{
-    AUTO_BUF struct buf text = BUF_INIT(65536);
-    AUTO_JSON json_t *want = NULL;
-    AUTO_FREE char *got = NULL;
-    struct err e;
-
-    for (; *expected != '\0'; expected++)
-        buf_addc(&text, (char)(*expected == '\'' ? '"' : *expected));
-    assert_ok(js_parse(text.p, text.len, &want, &e), e);
-    assert_ok(js_dump(doc, &got, &e), e);
-    if (json_equal(doc, want) != 1)
-        fail_msg("it is %s", got);
 }
 
 static void answer(struct bed *b, int status, const char *body)
@@ -64,7 +26,7 @@ static void test_digitalocean__a_launch_sends_exactly_these_fields(void **state)
 
     (void)state;
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    body = last_body(b, "POST", "/v2/droplets");
+    body = asked_last_body(b, "POST", "/v2/droplets");
     is_json(body,
             "{'name':'muster-a','region':'nyc3','size':'s-4vcpu-8gb','image':'ubuntu-24-04-x64','user_data':'#!/bin/"
             "sh\\nMUSTER_JITCONFIG=one-time-credential-of-the-runner\\n','tags':['muster-deployment:muster','muster-"
@@ -108,7 +70,7 @@ static void test_digitalocean__images_are_slugs_numbers_or_names_common_to_all_c
         o.r.first_try = true;
         o.spec.image = rows[i][0];
         assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-        body = last_body(b, "POST", "/v2/droplets");
+        body = asked_last_body(b, "POST", "/v2/droplets");
         assert_ok(js_pack(&e, &only, "{s:O}", "image", json_object_get(body, "image")), e);
         (void)snprintf(want, sizeof(want), "{'image':%s}", rows[i][1]);
         is_json(only, want);
@@ -171,7 +133,7 @@ static void test_digitalocean__a_lost_answer_for_a_gpu_droplet_makes_one_machine
     fake_set_fault(&b->cloud, NULL);
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     assert_int_equal(b->cloud.made, 1);
-    assert_int_equal(count(b, "POST", "/v2/droplets"), 1);
+    assert_int_equal(asked_count(b, "POST", "/v2/droplets"), 1);
 }
 
 static void test_digitalocean__states_say_what_a_machine_costs(void **state)

@@ -3,7 +3,7 @@
 
 #include "providers/registry.h"
 #include "server/base/json.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
@@ -14,15 +14,6 @@
 static struct bed *plain_bed(void)
 {
     return bed_open(&fake_gcp, NULL, 0);
-}
-
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
 }
 
 /* JSON written with single quotes. */
@@ -65,11 +56,11 @@ static void test_gcp__another_project_gets_the_machine_and_is_looked_into_from_t
     assert_string_equal(got.id, "projects/gpu-test-runners/zones/us-central1-a/instances/muster-a");
     assert_non_null(strstr(create_path(b), "/projects/gpu-test-runners/zones/us-central1-a/instances?"));
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "GET", "/compute/v1/projects/my-project/aggregated/instances"), 1);
-    assert_int_equal(count(b, "GET", "/compute/v1/projects/gpu-test-runners/aggregated/instances"), 1);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/my-project/aggregated/instances"), 1);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/aggregated/instances"), 1);
     b->cloud.machines[0].gone = true;
     assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
-    assert_int_equal(count(b, "GET", "/compute/v1/projects/gpu-test-runners/zones/*/instances/muster-a"), 1);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/zones/*/instances/muster-a"), 1);
 }
 
 static void test_gcp__a_project_that_refuses_a_launch_is_not_looked_into(void **state)
@@ -88,7 +79,7 @@ static void test_gcp__a_project_that_refuses_a_launch_is_not_looked_into(void **
     assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_AUTH, "forbidden", e);
     fake_set_fault(&b->cloud, NULL);
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "GET", "/compute/v1/projects/not-ours/aggregated/instances"), 0);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/not-ours/aggregated/instances"), 0);
 }
 
 static void test_gcp__a_deployment_is_told_apart_in_the_alphabet_of_labels(void **state)
@@ -124,8 +115,8 @@ static void test_gcp__trap_4_a_failed_operation_on_http_200_is_a_refusal_and_wha
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY,
                  "instances.insert: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone", e);
     assert_int_equal(e.retry_after_s, 600);
-    assert_int_equal(count(b, "GET", OPERATIONS), 1);
-    assert_int_equal(count(b, "DELETE", INSTANCES "/muster-a"), 1);
+    assert_int_equal(asked_count(b, "GET", OPERATIONS), 1);
+    assert_int_equal(asked_count(b, "DELETE", INSTANCES "/muster-a"), 1);
     assert_int_equal(fake_alive(&b->cloud), 0);
 }
 
@@ -142,7 +133,7 @@ static void test_gcp__a_launch_whose_operation_takes_long_is_on_its_way(void **s
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
     assert_int_equal(got.state, INSTANCE_PENDING);
     assert_string_equal(got.id, ID "muster-a");
-    assert_int_equal(count(b, "GET", OPERATIONS), 5);
+    assert_int_equal(asked_count(b, "GET", OPERATIONS), 5);
     assert_true(b->paused_ms > 0);
 }
 
@@ -159,7 +150,7 @@ static void test_gcp__a_fault_while_looking_at_an_operation_does_not_lose_its_ou
     fake_set_fault(&b->cloud, &first);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
     assert_int_equal(got.state, INSTANCE_RUNNING);
-    assert_int_equal(count(b, "GET", OPERATIONS), 3);
+    assert_int_equal(asked_count(b, "GET", OPERATIONS), 3);
     assert_int_equal(b->cloud.made, 1);
 }
 
@@ -234,11 +225,11 @@ static void test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repea
     (void)state;
     fake_set_fault(&b->cloud, &first);
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "POST", "/token"), 2);
+    assert_int_equal(asked_count(b, "POST", "/token"), 2);
     fake_set_fault(&b->cloud, &(struct fake_fault){.status = 401, .body = "{}"});
     assert_fails(b->ops->list(b->p, NULL, bed_see, &seen, &e), ERR_AUTH, "401", e);
-    assert_int_equal(count(b, "POST", "/token"), 3);
-    assert_int_equal(count(b, "GET", "/compute/v1/projects/*/aggregated/instances"), 4);
+    assert_int_equal(asked_count(b, "POST", "/token"), 3);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/*/aggregated/instances"), 4);
 }
 
 /* ---- states ---- */

@@ -2,7 +2,7 @@
 #include "tests/support/unit.h"
 
 #include "server/base/json.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
@@ -84,15 +84,6 @@ static struct bed *toy_bed(const struct toy *t, const struct bed_setting *more, 
     toy.dialect = fake_on_prem;
     toy.dialect.act = toy_act;
     return bed_open(&toy.dialect, more, n_more);
-}
-
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
 }
 
 static const struct raw_request *last(struct bed *b, const char *method, const char *path)
@@ -275,7 +266,7 @@ static void test_on_prem__an_image_that_is_missing_is_pulled_and_its_progress_to
     assert_string_equal(last(b, "POST", "/v*/images/create")->path,
                         "/v1.47/images/create?fromImage=ghcr.io%2Focto%2Fmachine&tag=1");
     assert_string_equal(told, "pulling ghcr.io/octo/machine: 12 of 40 MB");
-    assert_int_equal(count(b, "POST", CREATE), 2);
+    assert_int_equal(asked_count(b, "POST", CREATE), 2);
 }
 
 /* PROVIDERS.md trap 11: errors of a pull come inside a 200. */
@@ -391,8 +382,8 @@ static void test_on_prem__the_engine_is_asked_about_itself_once_a_minute(void **
     (void)state;
     for (int i = 0; i < 5; i++)
         assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "GET", "/version"), 1);
-    assert_int_equal(count(b, "GET", "/info"), 1);
+    assert_int_equal(asked_count(b, "GET", "/version"), 1);
+    assert_int_equal(asked_count(b, "GET", "/info"), 1);
 }
 
 /* PROVIDERS.md trap 11: Podman drops requests for GPUs without a word. */
@@ -408,7 +399,7 @@ static void test_on_prem__podman_is_never_asked_for_a_gpu(void **state)
     assert_fails(launch(b, "4vcpu-16gb", NULL, "a100", &got, &e), ERR_CAPACITY, "Podman", e);
     assert_true(e.retry_after_s >= 3600);
     assert_fails(launch(b, "4vcpu-16gb", "{\"gpu\":\"all\"}", NULL, &got, &e), ERR_CAPACITY, "Podman", e);
-    assert_int_equal(count(b, "POST", CREATE), 0);
+    assert_int_equal(asked_count(b, "POST", CREATE), 0);
     assert_ok(launch(b, "4vcpu-16gb", NULL, NULL, &got, &e), e);
 }
 
@@ -482,7 +473,7 @@ static void test_on_prem__of_two_daemons_never_both_start_with_one_gpu(void **st
         assert_ok(launch(b, "4vcpu-16gb", NULL, "a100", &got, &e), e);
         assert_created(b, "Labels.muster-gpus", rows[i].gpus);
         assert_int_equal(fake_alive(&b->cloud), 1);
-        assert_int_equal(count(b, "POST", "/v*/containers/*/start"), 1);
+        assert_int_equal(asked_count(b, "POST", "/v*/containers/*/start"), 1);
     }
     for (size_t i = 0; i < 3; i++) {
         AUTO_BED struct bed *b = toy_bed(&(struct toy){.rival = rows[i].rival, .rival_born = rows[i].born}, one, 1);
@@ -491,7 +482,7 @@ static void test_on_prem__of_two_daemons_never_both_start_with_one_gpu(void **st
 
         assert_fails(launch(b, "4vcpu-16gb", NULL, "a100", &got, &e), ERR_CAPACITY, "no GPU is free", e);
         assert_int_equal(fake_alive(&b->cloud), 0);
-        assert_int_equal(count(b, "POST", "/v*/containers/*/start"), 0);
+        assert_int_equal(asked_count(b, "POST", "/v*/containers/*/start"), 0);
     }
 }
 

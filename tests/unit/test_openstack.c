@@ -5,7 +5,7 @@
 #include "providers/registry.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
@@ -23,30 +23,8 @@ static struct bed *bed_with(const char *name, const char *value)
     return bed_open(&fake_openstack, &(struct bed_setting){name, value}, 1);
 }
 
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
-}
-
-/* The body of the last request of this kind. */
-static json_t *last_body(struct bed *b, const char *method, const char *path)
-{
-    for (size_t i = raw_count(b->server); i > 0; i--) {
-        const struct raw_request *r = raw_get(b->server, i - 1);
-
-        if (fake_is(r, method, path))
-            return fake_body(r);
-    }
-    fail_msg("no %s %s was sent", method, path);
-    return NULL;
-}
-
 /* The member of a document is this JSON, written with single quotes; NULL = it is not there. */
-static void is_json(const json_t *doc, const char *name, const char *expected)
+static void member_is(const json_t *doc, const char *name, const char *expected)
 {
     AUTO_BUF struct buf text = BUF_INIT(65536);
     AUTO_JSON json_t *want = NULL;
@@ -75,7 +53,7 @@ static json_t *asked(struct bed *b, const struct order *o, struct instance *got)
     struct err e;
 
     assert_ok(b->ops->launch(b->p, &o->r, got, &e), e);
-    body = last_body(b, "POST", CREATE);
+    body = asked_last_body(b, "POST", CREATE);
     return json_incref(json_object_get(body, "server"));
 }
 
@@ -97,17 +75,17 @@ static void test_openstack__a_launch_sends_exactly_these_fields(void **state)
     (void)state;
     order_init(&o, b, "muster-a", "muster-a-0-0");
     server = asked(b, &o, &got);
-    is_json(server, "name", "'muster-a'");
-    is_json(server, "flavorRef", "'42'");
-    is_json(server, "imageRef", "'70a599e0-31e7-49b7-b260-868f441e862b'");
-    is_json(server, "networks", "'auto'");
-    is_json(server, "config_drive", "true");
-    is_json(server, "user_data",
-            "'IyEvYmluL3NoCk1VU1RFUl9KSVRDT05GSUc9b25lLXRpbWUtY3JlZGVudGlhbC1vZi10aGUtcnVubmVyCg=='");
-    is_json(server, "metadata",
-            "{'muster-deployment':'muster','muster-machine':'muster-a','muster-job':'123456789','muster-repository':"
-            "'octo/hello','muster-expires':'1714572000'}");
-    is_json(server, "tags", "['muster-deployment:muster','muster-machine:muster-a']");
+    member_is(server, "name", "'muster-a'");
+    member_is(server, "flavorRef", "'42'");
+    member_is(server, "imageRef", "'70a599e0-31e7-49b7-b260-868f441e862b'");
+    member_is(server, "networks", "'auto'");
+    member_is(server, "config_drive", "true");
+    member_is(server, "user_data",
+              "'IyEvYmluL3NoCk1VU1RFUl9KSVRDT05GSUc9b25lLXRpbWUtY3JlZGVudGlhbC1vZi10aGUtcnVubmVyCg=='");
+    member_is(server, "metadata",
+              "{'muster-deployment':'muster','muster-machine':'muster-a','muster-job':'123456789','muster-repository':"
+              "'octo/hello','muster-expires':'1714572000'}");
+    member_is(server, "tags", "['muster-deployment:muster','muster-machine:muster-a']");
     assert_int_equal(json_object_size(server), 8);
     assert_string_equal(got.region, "RegionOne");
 }
@@ -123,14 +101,14 @@ static void test_openstack__a_first_try_looks_for_nothing_and_names_are_looked_u
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.r.first_try = true;
     server = asked(b, &o, &got);
-    is_json(server, "networks", "[{'uuid':'d32019d3-bc6e-4319-9c1d-6722fc136a22'}]");
+    member_is(server, "networks", "[{'uuid':'d32019d3-bc6e-4319-9c1d-6722fc136a22'}]");
     order_clear(&o);
     order_init(&o, b, "muster-b", "muster-b-0-0");
     again = asked(b, &o, &got);
-    assert_int_equal(count(b, "GET", "/nova/v2.1/flavors/detail"), 1);
-    assert_int_equal(count(b, "GET", "/glance/v2/images"), 1);
-    assert_int_equal(count(b, "GET", "/neutron/v2.0/networks"), 1);
-    assert_int_equal(count(b, "GET", "/nova/v2.1/servers/detail"), 1); /* for the second launch */
+    assert_int_equal(asked_count(b, "GET", "/nova/v2.1/flavors/detail"), 1);
+    assert_int_equal(asked_count(b, "GET", "/glance/v2/images"), 1);
+    assert_int_equal(asked_count(b, "GET", "/neutron/v2.0/networks"), 1);
+    assert_int_equal(asked_count(b, "GET", "/nova/v2.1/servers/detail"), 1); /* for the second launch */
 }
 
 static void test_openstack__ids_need_no_look_up(void **state)
@@ -145,10 +123,10 @@ static void test_openstack__ids_need_no_look_up(void **state)
     o.spec.image = "70a599e0-31e7-49b7-b260-000000000002";
     o.spec.instance_type = "42"; /* a flavor's id says nothing by its form */
     server = asked(b, &o, &got);
-    is_json(server, "flavorRef", "'42'");
-    is_json(server, "imageRef", "'70a599e0-31e7-49b7-b260-000000000002'");
-    is_json(server, "networks", "[{'uuid':'d32019d3-bc6e-4319-9c1d-000000000001'}]");
-    assert_int_equal(count(b, "GET", "/glance/*") + count(b, "GET", "/neutron/*"), 0);
+    member_is(server, "flavorRef", "'42'");
+    member_is(server, "imageRef", "'70a599e0-31e7-49b7-b260-000000000002'");
+    member_is(server, "networks", "[{'uuid':'d32019d3-bc6e-4319-9c1d-000000000001'}]");
+    assert_int_equal(asked_count(b, "GET", "/glance/*") + asked_count(b, "GET", "/neutron/*"), 0);
 }
 
 static void test_openstack__a_name_that_stands_for_nothing_is_named(void **state)
@@ -187,8 +165,8 @@ static void test_openstack__a_network_name_that_two_have_is_refused_and_of_two_i
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_INVALID, "2 networks \"private\"", e);
     shows(any, 0, 200, two);
     assert_fails(bed_launch(any, "muster-a", "muster-a-0-0", &got, &e), ERR_RETRY, "servers.create", e);
-    body = last_body(any, "POST", CREATE);
-    is_json(json_object_get(body, "server"), "imageRef", "'70a599e0-31e7-49b7-b260-000000000002'");
+    body = asked_last_body(any, "POST", CREATE);
+    member_is(json_object_get(body, "server"), "imageRef", "'70a599e0-31e7-49b7-b260-000000000002'");
     assert_non_null(
         strstr(raw_get(any->server, raw_count(any->server) - 2)->path, "sort=created_at:desc&name=Ubuntu%20"));
 }
@@ -206,10 +184,10 @@ static void test_openstack__a_flavor_without_a_disk_boots_from_a_volume_that_end
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.instance_type = "gpu.diskless";
     server = asked(b, &o, &got);
-    is_json(server, "imageRef", NULL);
-    is_json(server, "block_device_mapping_v2",
-            "[{'boot_index':0,'uuid':'70a599e0-31e7-49b7-b260-868f441e862b','source_type':'image','destination_type':"
-            "'volume','volume_size':50,'delete_on_termination':true}]");
+    member_is(server, "imageRef", NULL);
+    member_is(server, "block_device_mapping_v2",
+              "[{'boot_index':0,'uuid':'70a599e0-31e7-49b7-b260-868f441e862b','source_type':'image','destination_type':"
+              "'volume','volume_size':50,'delete_on_termination':true}]");
 }
 
 static void test_openstack__disks_of_extra_config_are_completed(void **state)
@@ -226,12 +204,13 @@ static void test_openstack__disks_of_extra_config_are_completed(void **state)
                         "source_type", "volume", "uuid", "data");
     o.spec.extra = o.extra;
     server = asked(b, &o, &got);
-    is_json(server, "imageRef", NULL);
-    is_json(server, "block_device_mapping_v2",
-            "[{'boot_index':0,'volume_size':120,'volume_type':'ssd','delete_on_termination':true,'source_type':'image',"
-            "'destination_type':'volume','uuid':'70a599e0-31e7-49b7-b260-868f441e862b'},"
-            "{'volume_size':10,'source_type':'blank','destination_type':'volume','delete_on_termination':true},"
-            "{'source_type':'volume','uuid':'data','destination_type':'volume'}]");
+    member_is(server, "imageRef", NULL);
+    member_is(
+        server, "block_device_mapping_v2",
+        "[{'boot_index':0,'volume_size':120,'volume_type':'ssd','delete_on_termination':true,'source_type':'image',"
+        "'destination_type':'volume','uuid':'70a599e0-31e7-49b7-b260-868f441e862b'},"
+        "{'volume_size':10,'source_type':'blank','destination_type':'volume','delete_on_termination':true},"
+        "{'source_type':'volume','uuid':'data','destination_type':'volume'}]");
 }
 
 static void test_openstack__a_disk_beside_the_flavors_own_leaves_the_image_where_it_is(void **state)
@@ -246,7 +225,7 @@ static void test_openstack__a_disk_beside_the_flavors_own_leaves_the_image_where
     o.extra = json_pack("{s:[{s:i}]}", "block_device_mapping_v2", "volume_size", 10);
     o.spec.extra = o.extra;
     server = asked(b, &o, &got);
-    is_json(server, "imageRef", "'70a599e0-31e7-49b7-b260-868f441e862b'");
+    member_is(server, "imageRef", "'70a599e0-31e7-49b7-b260-868f441e862b'");
 }
 
 static void test_openstack__disks_that_nova_would_refuse_are_refused_offline(void **state)
@@ -291,7 +270,7 @@ static void test_openstack__a_region_that_is_none_is_a_zone_of_the_accounts_regi
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.region = "az-gpu";
     server = asked(b, &o, &got);
-    is_json(server, "availability_zone", "'az-gpu'");
+    member_is(server, "availability_zone", "'az-gpu'");
     assert_string_equal(got.region, "RegionOne"); /* where it is looked for from now on */
 }
 
@@ -323,11 +302,11 @@ static void test_openstack__each_region_and_interface_has_its_own_address(void *
 
     (void)state;
     (void)b->ops->list(b->p, "RegionTwo", bed_see, &seen, &e);
-    assert_int_equal(count(b, "GET", "/nova-two/v2.1/servers/detail"), 1);
+    assert_int_equal(asked_count(b, "GET", "/nova-two/v2.1/servers/detail"), 1);
     (void)internal->ops->list(internal->p, NULL, bed_see, &seen, &e);
-    assert_int_equal(count(internal, "GET", "/internal/v2.1/servers/detail"), 1);
+    assert_int_equal(asked_count(internal, "GET", "/internal/v2.1/servers/detail"), 1);
     (void)own->ops->list(own->p, NULL, bed_see, &seen, &e);
-    assert_int_equal(count(own, "GET", "/my-nova/v2.1/servers/detail"), 1);
+    assert_int_equal(asked_count(own, "GET", "/my-nova/v2.1/servers/detail"), 1);
 }
 
 static void test_openstack__a_service_that_the_catalogue_lacks_is_named(void **state)
@@ -532,13 +511,13 @@ static void test_openstack__a_refused_token_is_renewed_once(void **state)
 
     (void)state;
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "POST", AUTH), 1);
+    assert_int_equal(asked_count(b, "POST", AUTH), 1);
     fake_set_fault(&b->cloud, &(struct fake_fault){.status = 401, .body = REFUSED, .next = &well});
     assert_int_equal(b->ops->list(b->p, NULL, bed_see, &seen, &e), -1); /* the new token is the same: not sent again */
     assert_int_equal(e.kind, ERR_AUTH);
-    assert_int_equal(count(b, "POST", AUTH), 2);
+    assert_int_equal(asked_count(b, "POST", AUTH), 2);
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "POST", AUTH), 2);
+    assert_int_equal(asked_count(b, "POST", AUTH), 2);
 }
 
 static void test_openstack__a_token_is_renewed_before_its_end(void **state)
@@ -552,10 +531,10 @@ static void test_openstack__a_token_is_renewed_before_its_end(void **state)
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
     clock_test_advance((int64_t)54 * 60 * 1000);
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "POST", AUTH), 1);
+    assert_int_equal(asked_count(b, "POST", AUTH), 1);
     clock_test_advance((int64_t)2 * 60 * 1000); /* of an hour less than five minutes are left */
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(count(b, "POST", AUTH), 2);
+    assert_int_equal(asked_count(b, "POST", AUTH), 2);
     clock_test_release();
 }
 

@@ -4,7 +4,7 @@
 #include "providers/registry.h"
 #include "server/base/json.h"
 #include "server/base/text.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
@@ -21,42 +21,6 @@ static struct bed *plain_bed(void)
     return bed_open(&fake_oracle, NULL, 0);
 }
 
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
-}
-
-/* The number-th request of this kind, from 0. */
-static const struct raw_request *request(struct bed *b, const char *method, const char *path, size_t number)
-{
-    for (size_t i = 0; i < raw_count(b->server); i++) {
-        if (fake_is(raw_get(b->server, i), method, path) && number-- == 0)
-            return raw_get(b->server, i);
-    }
-    fail_msg("no such %s %s was sent", method, path);
-    return NULL;
-}
-
-/* The document is this JSON, written with single quotes. */
-static void is_json(const json_t *doc, const char *expected)
-{
-    AUTO_BUF struct buf text = BUF_INIT(65536);
-    AUTO_JSON json_t *want = NULL;
-    AUTO_FREE char *got = NULL;
-    struct err e;
-
-    for (; *expected != '\0'; expected++)
-        buf_addc(&text, (char)(*expected == '\'' ? '"' : *expected));
-    assert_ok(js_parse(text.p, text.len, &want, &e), e);
-    assert_ok(js_dump(doc, &got, &e), e);
-    if (json_equal(doc, want) != 1)
-        fail_msg("it is %s", got);
-}
-
 /* Launch with a changed spec; the body of what was sent last. */
 static json_t *launched(struct bed *b, struct order *o)
 {
@@ -64,7 +28,7 @@ static json_t *launched(struct bed *b, struct order *o)
     struct err e;
 
     assert_ok(b->ops->launch(b->p, &o->r, &got, &e), e);
-    return fake_body(request(b, "POST", INSTANCES, count(b, "POST", INSTANCES) - 1));
+    return fake_body(asked_nth(b, "POST", INSTANCES, asked_count(b, "POST", INSTANCES) - 1));
 }
 
 static json_t *extra(const char *text)
@@ -247,7 +211,7 @@ static void test_oracle__an_alias_is_the_newest_platform_image_asked_for_once(vo
     body = launched(b, &o);
     is_json(json_object_get(body, "sourceDetails"), "{'sourceType':'image','imageId':'ocid1.image.oc1..newest'}");
     assert_string_equal(
-        request(b, "GET", "/20160918/images", 0)->path,
+        asked_nth(b, "GET", "/20160918/images", 0)->path,
         "/20160918/images?compartmentId=ocid1.compartment.oc1..aaaac&operatingSystem=Canonical%20Ubuntu&"
         "operatingSystemVersion=22.04&shape=VM.Standard.E4.Flex&lifecycleState=AVAILABLE&"
         "sortBy=TIMECREATED&sortOrder=DESC");
@@ -255,8 +219,8 @@ static void test_oracle__an_alias_is_the_newest_platform_image_asked_for_once(vo
     order_init(&o, b, "muster-b", "muster-b-0-0");
     o.spec.image = "ubuntu2204";
     again = launched(b, &o);
-    assert_int_equal(count(b, "GET", "/20160918/images"), 1);
-    assert_int_equal(count(b, "GET", "/20160918/availabilityDomains"), 1);
+    assert_int_equal(asked_count(b, "GET", "/20160918/images"), 1);
+    assert_int_equal(asked_count(b, "GET", "/20160918/availabilityDomains"), 1);
 }
 
 static void test_oracle__an_alias_without_an_image_for_the_shape_is_refused(void **state)
@@ -294,11 +258,11 @@ static void test_oracle__trap_2_no_room_leads_to_the_next_availability_domain(vo
     (void)state;
     fake_set_fault(&b->cloud, &once);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    assert_int_equal(count(b, "POST", INSTANCES), 2);
-    domain_is(request(b, "POST", INSTANCES, 0), DOMAIN("1"));
-    domain_is(request(b, "POST", INSTANCES, 1), DOMAIN("2"));
-    assert_string_not_equal(raw_header(request(b, "POST", INSTANCES, 0), "opc-retry-token"),
-                            raw_header(request(b, "POST", INSTANCES, 1), "opc-retry-token"));
+    assert_int_equal(asked_count(b, "POST", INSTANCES), 2);
+    domain_is(asked_nth(b, "POST", INSTANCES, 0), DOMAIN("1"));
+    domain_is(asked_nth(b, "POST", INSTANCES, 1), DOMAIN("2"));
+    assert_string_not_equal(raw_header(asked_nth(b, "POST", INSTANCES, 0), "opc-retry-token"),
+                            raw_header(asked_nth(b, "POST", INSTANCES, 1), "opc-retry-token"));
 }
 
 static void test_oracle__trap_2_no_room_anywhere_is_said_once_all_domains_were_asked(void **state)
@@ -311,7 +275,7 @@ static void test_oracle__trap_2_no_room_anywhere_is_said_once_all_domains_were_a
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 500, .body = NO_ROOM});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "Out of host capacity", e);
     assert_int_equal(e.retry_after_s, 600);
-    assert_int_equal(count(b, "POST", INSTANCES), 3);
+    assert_int_equal(asked_count(b, "POST", INSTANCES), 3);
 }
 
 static void test_oracle__a_shape_that_a_domain_does_not_have_is_sought_in_the_next(void **state)
@@ -328,7 +292,7 @@ static void test_oracle__a_shape_that_a_domain_does_not_have_is_sought_in_the_ne
     (void)state;
     fake_set_fault(&b->cloud, &once);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    domain_is(request(b, "POST", INSTANCES, 1), DOMAIN("2"));
+    domain_is(asked_nth(b, "POST", INSTANCES, 1), DOMAIN("2"));
 }
 
 /* Most limits of Compute are counted by availability domain. */
@@ -343,7 +307,7 @@ static void test_oracle__a_limit_of_one_domain_leads_to_the_next(void **state)
     (void)state;
     fake_set_fault(&b->cloud, &once);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    domain_is(request(b, "POST", INSTANCES, 1), DOMAIN("2"));
+    domain_is(asked_nth(b, "POST", INSTANCES, 1), DOMAIN("2"));
 }
 
 /* PROVIDERS.md trap 12, where the machine came to be in the second domain. */
@@ -365,7 +329,7 @@ static void test_oracle__trap_12_a_lost_answer_of_a_later_domain_is_found_again(
         assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
         assert_int_equal(b->cloud.made, 1);
         assert_string_equal(got.id, b->cloud.machines[0].id);
-        assert_int_equal(count(b, "POST", INSTANCES), restarted ? 2 : 3);
+        assert_int_equal(asked_count(b, "POST", INSTANCES), restarted ? 2 : 3);
     }
 }
 
@@ -380,7 +344,7 @@ static void test_oracle__a_first_try_looks_for_nothing(void **state)
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.r.first_try = true;
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    assert_int_equal(count(b, "GET", INSTANCES), 0);
+    assert_int_equal(asked_count(b, "GET", INSTANCES), 0);
     assert_int_equal(raw_count(b->server), 2); /* the domains, the launch */
 }
 
@@ -397,7 +361,7 @@ static void test_oracle__a_region_may_name_one_availability_domain(void **state)
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     assert_string_equal(got.region, "eu-frankfurt-1");
     assert_int_equal(raw_count(b->server), 1);
-    domain_is(request(b, "POST", INSTANCES, 0), DOMAIN("3"));
+    domain_is(asked_nth(b, "POST", INSTANCES, 0), DOMAIN("3"));
 }
 
 /* PROVIDERS.md trap 3's kin: another domain under the same token would be refused. */
@@ -412,8 +376,8 @@ static void test_oracle__retry_tokens_are_of_the_launch_and_the_domain_and_fit(v
     (void)state;
     assert_ok(bed_launch(b, "muster-a", token, &got, &e), e);
     assert_ok(bed_launch(b, "muster-a", token, &got, &e), e);
-    first = raw_header(request(b, "POST", INSTANCES, 0), "opc-retry-token");
-    second = raw_header(request(b, "POST", INSTANCES, 1), "opc-retry-token");
+    first = raw_header(asked_nth(b, "POST", INSTANCES, 0), "opc-retry-token");
+    second = raw_header(asked_nth(b, "POST", INSTANCES, 1), "opc-retry-token");
     assert_string_equal(first, second);
     assert_memory_equal(first, token, strlen(token));
     assert_true(strlen(first) <= 64);
@@ -461,7 +425,7 @@ static void test_oracle__trap_9_boot_and_data_volumes_end_with_the_machine(void 
     (void)state;
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
     assert_ok(b->ops->destroy(b->p, &got, &e), e);
-    assert_non_null(strstr(request(b, "DELETE", INSTANCES "/*", 0)->path,
+    assert_non_null(strstr(asked_nth(b, "DELETE", INSTANCES "/*", 0)->path,
                            "?preserveBootVolume=false&preserveDataVolumesCreatedAtLaunch=false"));
 }
 
@@ -491,7 +455,7 @@ static void test_oracle__a_launch_that_names_what_is_not_there_is_wrong_not_forb
     (void)state;
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 404, .body = NOT_FOUND});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_INVALID, "LaunchInstance", e);
-    assert_int_equal(count(b, "POST", INSTANCES), 1);
+    assert_int_equal(asked_count(b, "POST", INSTANCES), 1);
     fake_set_fault(&b->cloud, NULL);
     assert_ok(bed_launch(b, "muster-b", "muster-b-0-0", &got, &e), e);
     fake_set_fault(&b->cloud, &(struct fake_fault){.status = 404, .body = NOT_FOUND});

@@ -4,23 +4,7 @@
 #include "providers/registry.h"
 #include "server/base/json.h"
 #include "server/base/text.h"
-#include "tests/support/cloud_bed.h"
-
-/* The document is this JSON, written with single quotes. */
-static void is_json(const json_t *doc, const char *expected)
-{
-    AUTO_BUF struct buf text = BUF_INIT(65536);
-    AUTO_JSON json_t *want = NULL;
-    AUTO_FREE char *got = NULL;
-    struct err e;
-
-    for (; *expected != '\0'; expected++)
-        buf_addc(&text, (char)(*expected == '\'' ? '"' : *expected));
-    assert_ok(js_parse(text.p, text.len, &want, &e), e);
-    assert_ok(js_dump(doc, &got, &e), e);
-    if (json_equal(doc, want) != 1)
-        fail_msg("it is %s", got);
-}
+#include "tests/support/asked.h"
 
 /* ---- the account ---- */
 

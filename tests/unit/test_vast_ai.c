@@ -4,7 +4,7 @@
 #include "providers/registry.h"
 #include "server/base/json.h"
 #include "server/base/text.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <stdio.h>
 
@@ -22,41 +22,6 @@ static const struct fake_fault well = {.skip = 1000000};
 static struct bed *plain_bed(void)
 {
     return bed_open(&fake_vast_ai, NULL, 0);
-}
-
-static const struct raw_request *find(struct bed *b, const char *method, const char *path, size_t nth)
-{
-    for (size_t i = 0; i < raw_count(b->server); i++) {
-        if (fake_is(raw_get(b->server, i), method, path) && nth-- == 0)
-            return raw_get(b->server, i);
-    }
-    fail_msg("no such %s %s was sent", method, path);
-    return NULL;
-}
-
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
-}
-
-/* The document is this JSON, written with single quotes. */
-static void is_json(const json_t *doc, const char *expected)
-{
-    AUTO_BUF struct buf text = BUF_INIT(65536);
-    AUTO_JSON json_t *want = NULL;
-    AUTO_FREE char *got = NULL;
-    struct err e;
-
-    for (; *expected != '\0'; expected++)
-        buf_addc(&text, (char)(*expected == '\'' ? '"' : *expected));
-    assert_ok(js_parse(text.p, text.len, &want, &e), e);
-    assert_ok(js_dump(doc, &got, &e), e);
-    if (json_equal(doc, want) != 1)
-        fail_msg("it is %s", got);
 }
 
 static void answer(struct bed *b, int status, const char *body)
@@ -78,14 +43,14 @@ static void sent_clear(struct sent *s)
 
 static void launch(struct bed *b, struct order *o, struct sent *out)
 {
-    size_t before = count(b, RENT);
+    size_t before = asked_count(b, RENT);
     struct instance got;
     struct err e;
 
     o->r.first_try = true;
     assert_ok(b->ops->launch(b->p, &o->r, &got, &e), e);
-    out->search = fake_body(find(b, SEARCH, count(b, SEARCH) - 1));
-    out->rental = fake_body(find(b, RENT, before));
+    out->search = fake_body(asked_nth(b, SEARCH, asked_count(b, SEARCH) - 1));
+    out->rental = fake_body(asked_nth(b, RENT, before));
 }
 
 /* ---- the requests ---- */
@@ -101,8 +66,8 @@ static void test_vast_ai__a_launch_searches_and_rents_with_exactly_these_fields(
     o.r.lifetime_s = 21600;
     launch(b, &o, &s);
     assert_int_equal(raw_count(b->server), 2);
-    assert_string_equal(find(b, RENT, 0)->path, "/api/v0/asks/7001/");
-    assert_string_equal(raw_header(find(b, RENT, 0), "Authorization"),
+    assert_string_equal(asked_nth(b, RENT, 0)->path, "/api/v0/asks/7001/");
+    assert_string_equal(raw_header(asked_nth(b, RENT, 0), "Authorization"),
                         "Bearer 5ec7e7key0of0the0account0123456789abcdef");
     is_json(s.search, "{'verified':{'eq':true},'external':{'eq':false},'rentable':{'eq':true},'rented':{'eq':false},"
                       "'gpu_name':{'in':['RTX 4090']},'num_gpus':{'eq':1},'reliability':{'gte':0.98},"
@@ -340,10 +305,10 @@ static void test_vast_ai__trap_10_an_offer_that_was_taken_is_passed_over_for_the
     (void)state;
     fake_set_fault(&b->cloud, &first);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    assert_int_equal(count(b, SEARCH), 1);
-    assert_string_equal(find(b, RENT, 0)->path, "/api/v0/asks/7001/");
-    assert_string_equal(find(b, RENT, 1)->path, "/api/v0/asks/7002/");
-    assert_string_equal(find(b, RENT, 2)->path, "/api/v0/asks/7003/");
+    assert_int_equal(asked_count(b, SEARCH), 1);
+    assert_string_equal(asked_nth(b, RENT, 0)->path, "/api/v0/asks/7001/");
+    assert_string_equal(asked_nth(b, RENT, 1)->path, "/api/v0/asks/7002/");
+    assert_string_equal(asked_nth(b, RENT, 2)->path, "/api/v0/asks/7003/");
     assert_int_equal(b->cloud.made, 1);
 }
 
@@ -356,8 +321,8 @@ static void test_vast_ai__when_all_offers_are_taken_the_search_ends_as_no_capaci
     (void)state;
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 410, .body = TAKEN_410});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "was taken", e);
-    assert_int_equal(count(b, RENT), 8);
-    assert_int_equal(count(b, SEARCH), 3);
+    assert_int_equal(asked_count(b, RENT), 8);
+    assert_int_equal(asked_count(b, SEARCH), 3);
     assert_int_equal(e.retry_after_s, 120);
 }
 
@@ -387,7 +352,7 @@ static void test_vast_ai__a_refusal_of_the_account_tries_no_other_offer(void **s
     (void)state;
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 400, .body = body});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_QUOTA, "add credit", e);
-    assert_int_equal(count(b, RENT), 1);
+    assert_int_equal(asked_count(b, RENT), 1);
 }
 
 static void test_vast_ai__a_refusal_inside_a_success_is_one(void **state)
@@ -399,7 +364,7 @@ static void test_vast_ai__a_refusal_inside_a_success_is_one(void **state)
     (void)state;
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 200, .body = TAKEN_410, .next = &well});
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    assert_int_equal(count(b, RENT), 2);
+    assert_int_equal(asked_count(b, RENT), 2);
     answer(b, 200, "{\"success\":false,\"error\":\"busy\",\"msg\":\"not now\"}");
     assert_fails(b->ops->destroy(b->p, &ref, &e), ERR_RETRY, "busy: not now", e);
 }
@@ -435,12 +400,12 @@ static void test_vast_ai__a_bid_that_is_too_low_by_now_searches_again(void **sta
     o.spec.spot = true;
     fake_set_fault(&b->cloud, &low);
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    assert_int_equal(count(b, SEARCH), 2);
-    assert_string_equal(find(b, RENT, 1)->path, "/api/v0/asks/7001/");
+    assert_int_equal(asked_count(b, SEARCH), 2);
+    assert_string_equal(asked_nth(b, RENT, 1)->path, "/api/v0/asks/7001/");
     fake_set_fault(&b->cloud, &(struct fake_fault){.at_create = true, .status = 400, .body = LOW_PRICE});
     o.r.first_try = true;
     assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_CAPACITY, "the bid is too low by now", e);
-    assert_int_equal(count(b, SEARCH), 5);
+    assert_int_equal(asked_count(b, SEARCH), 5);
 }
 
 /* ---- shown requests ---- */

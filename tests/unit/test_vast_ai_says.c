@@ -3,7 +3,7 @@
 
 #include "providers/registry.h"
 #include "server/base/json.h"
-#include "tests/support/cloud_bed.h"
+#include "tests/support/asked.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -19,15 +19,6 @@ static const struct fake_fault well = {.skip = 1000000};
 static struct bed *plain_bed(void)
 {
     return bed_open(&fake_vast_ai, NULL, 0);
-}
-
-static size_t count(struct bed *b, const char *method, const char *path)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < raw_count(b->server); i++)
-        n += fake_is(raw_get(b->server, i), method, path) ? 1 : 0;
-    return n;
 }
 
 static void answer(struct bed *b, int status, const char *body)
@@ -247,8 +238,8 @@ static void test_vast_ai_says__trap_13_a_repetition_that_cannot_look_everywhere_
     }
     fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 1, .status = 502});
     assert_fails(bed_launch(b, "muster-x", "muster-x-0-0", &got, &e), ERR_RETRY, "page 2", e);
-    assert_int_equal(count(b, RENT), 0);
-    assert_int_equal(count(b, SEARCH), 0);
+    assert_int_equal(asked_count(b, RENT), 0);
+    assert_int_equal(asked_count(b, SEARCH), 0);
 }
 
 /* PROVIDERS.md trap 12 */
@@ -264,7 +255,7 @@ static void test_vast_ai_says__trap_12_a_lost_answer_is_found_by_its_label(void 
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_RETRY, "", e);
     fake_set_fault(&b->cloud, NULL);
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    assert_int_equal(count(b, RENT), 1);
+    assert_int_equal(asked_count(b, RENT), 1);
     assert_string_equal(got.id, b->cloud.machines[1].id);
 }
 
