@@ -486,8 +486,8 @@ case_terminated() {
 
 case_restarted() {
     fresh restarted
-    # What systemd does after a restart: /run is empty, the unit starts the same file again.
-    echo 'during() { wait; rm -rf /run/muster /report/power-off; : >/dev/console; : >/report/stdout; bash /opt/muster/watchdog >>/report/stdout; }' \
+    # What systemd does after a restart: nobody is left, /run is empty, the unit starts the same file again.
+    echo 'during() { wait; kill_everybody; rm -rf /run/muster /report/power-off; : >/dev/console; : >/report/stdout; bash /opt/muster/watchdog >>/report/stdout; }' \
         >"$m/case.sh"
     boot
     ends 'the machine was restarted$'
