@@ -264,6 +264,10 @@ static int gcp_check(struct provider *p, const struct machine_spec *s, struct er
 
     if (check_spec(s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e))
         return -1;
+    if (json_object_get(s->extra, "serviceAccounts") != NULL && !p->env->allow_privileged)
+        return err_set(
+            e, ERR_INVALID,
+            "extra_config.serviceAccounts gives the job their rights: policy.allow_privileged does not allow it");
     at.zone = zone;
     return gcp_body(&at, &r, &image, &body, e);
 }

@@ -88,7 +88,7 @@ struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
     int timeout_ms;                       /* of each HTTP request; 0 = the provider's own choice */
     bool (*pause)(void *arg, int64_t ms); /* waits between two looks at what takes its time (common/poll.h) */
     void *pause_arg;
-    bool allow_privileged;    /* policy.allow_privileged: may a job be given the host that it runs on? */
+    bool allow_privileged;    /* policy.allow_privileged: may a job be given its host, or the rights of an account? */
     struct agent_hub *agents; /* providers/common/agent_hub.h, for on_prem; NULL = none */
 };
 

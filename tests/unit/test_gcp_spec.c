@@ -443,16 +443,22 @@ static void test_gcp_spec__identity_and_nested_machines_are_as_asked(void **stat
 {
     AUTO_BED struct bed *b = plain_bed();
     AUTO_ORDER struct order o;
+    struct err e;
 
     (void)state;
     order_init(&o, b, "muster-a", "muster-a-0-0");
     field_is(b, &o, NULL, "serviceAccounts", NULL);
     field_is(b, &o, NULL, "advancedMachineFeatures", NULL);
+    refuses(b, &o, "{'serviceAccounts':[{'email':'default'}]}", "policy.allow_privileged");
+    b->env.allow_privileged = true;
     field_is(b, &o, "{'serviceAccounts':[{'email':'a@p.iam.gserviceaccount.com','scopes':['x']},{'email':'default'}]}",
              "serviceAccounts",
              "[{'email':'a@p.iam.gserviceaccount.com','scopes':['x']},{'email':'default','scopes':['https://"
              "www.googleapis.com/auth/cloud-platform']}]");
-    refuses(b, &o, "{'serviceAccounts':[{'scopes':['x']}]}", "serviceAccounts");
+    refuses(b, &o, "{'serviceAccounts':[{'scopes':['x']}]}", "extra_config.serviceAccounts");
+    json_decref(o.extra);
+    o.spec.extra = o.extra = quoted("{'serviceAccounts':[{'email':'default'}]}");
+    assert_ok(b->ops->check(b->p, &o.spec, &e), e);
     field_is(b, &o, "{'enableNestedVirtualization':true}", "advancedMachineFeatures",
              "{'enableNestedVirtualization':true}");
     refuses(b, &o, "{'enableNestedVirtualization':7}", "enableNestedVirtualization");
