@@ -95,7 +95,7 @@ static json_t *device_requests(const struct wish *w, uint64_t gpus, bool shown)
 
     if (w->gpu.want == DOCKER_GPU_NONE)
         return NULL;
-    if (w->gpu.want == DOCKER_GPU_ALL)
+    if (w->gpu.want == DOCKER_GPU_ALL && (shown || gpus == UINT64_MAX)) /* nobody knows how many these are */
         return json_pack("[{s:i, s:[[s]]}]", "Count", -1, "Capabilities", "gpu");
     if (shown && w->gpu.want == DOCKER_GPU_COUNT) {
         ids = json_array();
@@ -129,7 +129,7 @@ static json_t *make_binds(const struct on_prem_docker *d)
     return json_sprintf("%s:" DOCKER_SOCKET, socket != NULL ? socket : DOCKER_SOCKET);
 }
 
-/* gpus: those chosen, 0 = shown only. limit_disk: as the size says. */
+/* gpus: those chosen; 0 = none, or shown only. limit_disk: as the size says. */
 static int make_body(const struct on_prem_docker *d, const struct launch_request *r, const struct wish *w,
                      uint64_t gpus, bool limit_disk, json_t **out, struct err *e)
 {
@@ -156,10 +156,14 @@ int on_prem_docker_render(struct on_prem_docker *d, const struct launch_request 
 {
     AUTO_BUF struct buf path = BUF_INIT(512);
     AUTO_JSON json_t *body = NULL;
+    const struct docker_host host = {.gpus = d->gpus};
     struct rest_call call;
+    uint64_t gpus = 0;
     struct wish w;
 
-    if (read_wish(r->spec, &w, e) || make_body(d, r, &w, 0, true, &body, e))
+    if (read_wish(r->spec, &w, e) ||
+        (w.gpu.want == DOCKER_GPU_ALL && d->gpus > 0 && docker_gpus_choose(&host, 0, &w.gpu, &gpus, e)) ||
+        make_body(d, r, &w, gpus, true, &body, e))
         return -1;
     call = docker_creation(r->name, body, &path);
     return docker_show(d->engine, &call, list, e);

@@ -271,7 +271,8 @@ int docker_gpus_choose(const struct docker_host *h, uint64_t in_use, const struc
         *out = 0;
         return 0;
     case DOCKER_GPU_ALL:
-        chosen = in_use == 0 ? ALL : 0;
+        chosen = h->gpus >= 0 ? first_n(h->gpus) : ALL; /* never one that the owner kept for himself */
+        chosen = (in_use & chosen) == 0 ? chosen : 0;
         break;
     case DOCKER_GPU_THESE:
         docker_gpus_write(ask->these, text);

@@ -197,10 +197,15 @@ static void test_docker_slots__all_is_all_of_them_or_none(void **state)
 
     (void)state;
     assert_ok(docker_gpus_choose(&known, 0, &all, &got, &e), e);
-    assert_true(got == UINT64_MAX);
-    assert_fails(docker_gpus_choose(&known, got, &one, &got, &e), ERR_CAPACITY, "all in use", e);
+    assert_int_equal(got, 15); /* of eight that the host has: the owner kept four */
+    assert_fails(docker_gpus_choose(&known, got, &one, &got, &e), ERR_CAPACITY, "0,1,2,3 in use", e);
+    assert_fails(docker_gpus_choose(&known, UINT64_MAX, &one, &got, &e), ERR_CAPACITY, "all in use", e);
+    assert_ok(docker_gpus_choose(&known, 16, &all, &got, &e), e);
+    assert_int_equal(got, 15);
     assert_fails(docker_gpus_choose(&known, 1, &all, &got, &e), ERR_CAPACITY, "0 in use", e);
     assert_ok(docker_gpus_choose(&unknown, 0, &all, &got, &e), e);
+    assert_true(got == UINT64_MAX);
+    assert_fails(docker_gpus_choose(&unknown, 1, &all, &got, &e), ERR_CAPACITY, "0 in use", e);
     assert_ok(docker_gpus_choose(&unknown, 1, &named, &got, &e), e);
     assert_int_equal(got, 2);
     assert_fails(docker_gpus_choose(&unknown, 2, &named, &got, &e), ERR_CAPACITY, "1 asked for", e);

@@ -431,6 +431,19 @@ static void test_on_prem__all_gpus_are_asked_for_as_all(void **state)
     assert_created(b, "Labels.muster-gpus", "'all'");
 }
 
+static void test_on_prem__all_gpus_are_never_those_that_the_owner_kept(void **state)
+{
+    static const struct bed_setting two[] = {{"gpus", "2"}};
+    AUTO_BED struct bed *b = toy_bed(&(struct toy){.pull = NULL}, two, 1);
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    assert_ok(launch(b, "4vcpu-16gb", "{\"gpu\":\"all\"}", NULL, &got, &e), e);
+    assert_created(b, "HostConfig.DeviceRequests", "[{'DeviceIDs':['0','1'],'Capabilities':[['gpu']]}]");
+    assert_created(b, "Labels.muster-gpus", "'0,1'");
+}
+
 static void test_on_prem__newer_engines_say_themselves_how_many_gpus_there_are(void **state)
 {
     static const char info[] =
@@ -543,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_on_prem__a_gpu_of_the_host_is_named_in_the_request_and_in_the_label),
         cmocka_unit_test(test_on_prem__newer_engines_say_themselves_how_many_gpus_there_are),
         cmocka_unit_test(test_on_prem__all_gpus_are_asked_for_as_all),
+        cmocka_unit_test(test_on_prem__all_gpus_are_never_those_that_the_owner_kept),
         cmocka_unit_test(test_on_prem__of_two_daemons_never_both_start_with_one_gpu),
         cmocka_unit_test(test_on_prem__a_rival_that_neither_starts_nor_goes_is_not_waited_for_without_end),
         cmocka_unit_test(test_on_prem__a_refusal_at_the_start_leaves_no_container),
