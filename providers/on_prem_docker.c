@@ -11,6 +11,9 @@
 /* Reads the script, removes it, and becomes it. The variables tell it that its machine is a container (linux.sh), whose
  * power-off is the end of all its processes; they are not exported, so that no job inherits them. */
 #define MAIN_PROCESS "f=/" SCRIPT "; s=$(<$f); rm -f $f; MUSTER_CONTAINER=1 MUSTER_POWEROFF='kill -9 -1'; eval \"$s\""
+/* On a host whose default runtime is NVIDIA's, images of CUDA (NVIDIA_VISIBLE_DEVICES=all) are given every GPU without
+ * a request for one, those of other machines too. */
+#define NO_GPUS "NVIDIA_VISIBLE_DEVICES=void"
 #define USER_DATA_MAX ((size_t)64 * 1024)
 #define SHM_BYTES DOCKER_GIB /* Docker's own 64 MB are too few for the loaders of training jobs */
 #define PULL_MS (40 * 60 * 1000)
@@ -133,13 +136,15 @@ static json_t *make_binds(const struct on_prem_docker *d)
 static int make_body(const struct on_prem_docker *d, const struct launch_request *r, const struct wish *w,
                      uint64_t gpus, bool limit_disk, json_t **out, struct err *e)
 {
-    AUTO_JSON json_t *host = NULL;
+    AUTO_JSON json_t *host = NULL, *env = NULL;
 
     if (js_pack(e, &host, "{s:b, s:b, s:{s:s}, s:s, s:I, s:I, s:I, s:o*}", "AutoRemove", 1, "Init", 1, "RestartPolicy",
                 "Name", "no", "NetworkMode", d->network, "NanoCpus", (json_int_t)w->size.cpus * 1000000000, "Memory",
                 (json_int_t)w->size.memory_gb * DOCKER_GIB, "ShmSize", (json_int_t)SHM_BYTES, "DeviceRequests",
                 device_requests(w, gpus, gpus == 0)))
         return -1;
+    if (w->gpu.want == DOCKER_GPU_NONE)
+        env = json_pack("[s]", NO_GPUS);
     if (w->privileged)
         (void)json_object_set_new(host, "Privileged", json_true());
     if (w->socket)
@@ -147,9 +152,9 @@ static int make_body(const struct on_prem_docker *d, const struct launch_request
     if (limit_disk && w->size.disk_gb > 0)
         (void)json_object_set_new(host, "StorageOpt",
                                   json_pack("{s:o}", "size", json_sprintf("%lldG", (long long)w->size.disk_gb)));
-    return js_pack(e, out, "{s:s, s:s, s:s, s:[s, s, s], s:o, s:O}", "Image", r->spec->image, "User", "0", "WorkingDir",
-                   "/", "Entrypoint", "/bin/bash", "-c", MAIN_PROCESS, "Labels", make_labels(r, w, gpus), "HostConfig",
-                   host);
+    return js_pack(e, out, "{s:s, s:s, s:s, s:[s, s, s], s:O*, s:o, s:O}", "Image", r->spec->image, "User", "0",
+                   "WorkingDir", "/", "Entrypoint", "/bin/bash", "-c", MAIN_PROCESS, "Env", env, "Labels",
+                   make_labels(r, w, gpus), "HostConfig", host);
 }
 
 int on_prem_docker_render(struct on_prem_docker *d, const struct launch_request *r, json_t *list, struct err *e)

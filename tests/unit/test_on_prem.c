@@ -160,7 +160,7 @@ static void test_on_prem__a_launch_creates_a_container_of_its_size_that_is_remov
     assert_created(b, "HostConfig.Binds", "absent");
     assert_created(b, "HostConfig.StorageOpt", "absent");
     assert_created(b, "Cmd", "absent");
-    assert_created(b, "Env", "absent");
+    assert_created(b, "Env", "['NVIDIA_VISIBLE_DEVICES=void']");
     assert_created(b, "Labels",
                    "{'muster-deployment':'muster','muster-machine':'muster-a','muster-job':'123456789',"
                    "'muster-repository':'octo/hello','muster-expires':'1714572000','muster-type':'4vcpu-16gb',"
