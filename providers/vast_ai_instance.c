@@ -3,10 +3,13 @@
 #include "providers/common/label.h"
 #include "providers/common/mask.h"
 #include "providers/common/vast_spec.h"
+#include "server/base/mem.h"
 #include "server/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_START_S 253402300800.0 /* the year 10000 */
 
 bool vast_is_ours(const json_t *doc, const char *deployment, const char *name)
 {
@@ -36,9 +39,11 @@ static void read_state(const char *actual, const char *intended, const json_t *d
 
 static void read_detail(const struct secret *key, const char *text, struct instance *i)
 {
-    (void)snprintf(i->detail, sizeof(i->detail), "%s", text);
-    secret_mask(key, i->detail);
-    mask_runs(i->detail);
+    AUTO_FREE char *whole = mem_strdup(text);
+
+    secret_mask(key, whole); /* before it is cut: half a key is a key too */
+    mask_runs(whole);
+    (void)snprintf(i->detail, sizeof(i->detail), "%s", whole);
     text_tidy(i->detail);
 }
 
@@ -49,6 +54,7 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     char expires[24];
     struct err ignored;
     int64_t id, expires_s = 0;
+    double start = json_number_value(json_object_get(doc, "start_date"));
 
     if (js_i64(doc, "id", &id, e) || js_opt_str(doc, "label", &label, e) ||
         js_opt_str(doc, "actual_status", &actual, e) || js_opt_str(doc, "intended_status", &intended, e) ||
@@ -63,7 +69,7 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     vast_country(*country != '\0' ? country : place, i.region);
     if (!label_unpack(label, TAG_MACHINE, i.name, sizeof(i.name)))
         i.name[0] = '\0';
-    i.created_ms = (int64_t)(json_number_value(json_object_get(doc, "start_date")) * 1000);
+    i.created_ms = start > 0 && start < MAX_START_S ? (int64_t)(start * 1000) : 0; /* unreadable is unknown */
     if (label_unpack(label, TAG_EXPIRES, expires, sizeof(expires)) &&
         text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
         i.expires_ms = expires_s * 1000;

@@ -132,6 +132,46 @@ static void test_vast_ai_says__an_instance_is_read_whole(void **state)
     assert_int_equal(got.expires_ms, 1714572000000);
 }
 
+static void test_vast_ai_says__a_key_across_the_cut_of_a_sentence_is_masked_too(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance ref = bed_ref(b, "12", "muster-a"), got;
+    char body[600];
+    struct err e;
+
+    (void)state;
+    for (int words = 0; words < 26; words++) {
+        (void)snprintf(
+            body, sizeof(body),
+            "{\"instances\":{\"id\":12,\"status_msg\":\"%.*s5ec7e7key0of0the0account0123456789"
+            "abcdef\"}}",
+            150 + 2 * words,
+            "no room no room no room no room no room no room no room no room no room no room no room no room no "
+            "room no room no room no room no room no room no room no room no room no room no room no room no room");
+        answer(b, 200, body);
+        assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+        assert_null(strstr(got.detail, "5ec7"));
+    }
+}
+
+static void test_vast_ai_says__a_start_beyond_all_time_is_unknown(void **state)
+{
+    static const char *const starts[] = {"1e300", "-1e300", "-5", "\"soon\"", "null"};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance ref = bed_ref(b, "12", "muster-a"), got;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        char body[100];
+
+        (void)snprintf(body, sizeof(body), "{\"instances\":{\"id\":12,\"start_date\":%s}}", starts[i]);
+        answer(b, 200, body);
+        assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
+        assert_int_equal(got.created_ms, 0);
+    }
+}
+
 static void test_vast_ai_says__places_without_a_country_code_are_no_region(void **state)
 {
     static const char *const rows[][2] = {
@@ -448,6 +488,8 @@ int main(void)
         cmocka_unit_test(test_vast_ai_says__a_number_that_is_refused_is_looked_for_in_the_list),
         cmocka_unit_test(test_vast_ai_says__states_say_what_still_runs_and_what_must_be_destroyed),
         cmocka_unit_test(test_vast_ai_says__an_instance_is_read_whole),
+        cmocka_unit_test(test_vast_ai_says__a_key_across_the_cut_of_a_sentence_is_masked_too),
+        cmocka_unit_test(test_vast_ai_says__a_start_beyond_all_time_is_unknown),
         cmocka_unit_test(test_vast_ai_says__places_without_a_country_code_are_no_region),
         cmocka_unit_test(test_vast_ai_says__a_label_is_ours_only_if_it_says_exactly_so),
         cmocka_unit_test(test_vast_ai_says__trap_10_lists_are_asked_for_in_pages_of_25_without_secrets),
