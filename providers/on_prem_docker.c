@@ -485,6 +485,18 @@ static int create(struct launching *l, enum outcome *how, struct err *e)
     return 0;
 }
 
+/* A launch that failed with its container there: the same try again finds it; any other failure must leave none. */
+static int leave_nothing(const struct launching *l, struct err *e)
+{
+    struct err ignored;
+
+    if (e->kind == ERR_GONE)
+        e->kind = ERR_RETRY; /* somebody removed it under our hands */
+    else if (!err_is_passing(e) && docker_remove(l->d->engine, l->id, &ignored))
+        return err_wrap(e, "and the container stays");
+    return -1;
+}
+
 /* Under the lock. */
 static int take_place(struct launching *l, enum outcome *how, struct err *e)
 {
@@ -496,7 +508,7 @@ static int take_place(struct launching *l, enum outcome *how, struct err *e)
     if (l->id[0] == '\0' || l->is_there || l->gpus == 0)
         return 0;
     if (outlast_rivals(l, &yield, e))
-        return -1;
+        return leave_nothing(l, e);
     if (!yield)
         return 0;
     if (docker_remove(l->d->engine, l->id, e))
@@ -544,16 +556,10 @@ static int find_place(struct launching *l, struct err *e)
 /* A refusal leaves nothing; what may have been carried out is left to the next try with the same token. */
 static int start(struct launching *l, struct err *e)
 {
-    struct err ignored;
-
     if (docker_upload(l->d->engine, l->id, SCRIPT, l->r->user_data, e) == 0 &&
         docker_start(l->d->engine, l->id, e) == 0)
         return 0;
-    if (e->kind == ERR_GONE)
-        e->kind = ERR_RETRY; /* somebody removed it under our hands */
-    else if (e->kind != ERR_RETRY && e->kind != ERR_THROTTLED && docker_remove(l->d->engine, l->id, &ignored))
-        return err_wrap(e, "and the container stays");
-    return -1;
+    return leave_nothing(l, e);
 }
 
 int on_prem_docker_launch(struct on_prem_docker *d, const struct launch_request *r, struct instance *out, struct err *e)

@@ -538,6 +538,29 @@ static void test_on_prem__a_refusal_at_the_start_leaves_no_container(void **stat
     }
 }
 
+static void test_on_prem__a_launch_refused_for_good_at_any_of_its_requests_leaves_no_container(void **state)
+{
+    static const struct bed_setting one[] = {{"gpus", "1"}};
+    static const struct fake_fault well = {.skip = 1000000};
+    int refused = 0;
+
+    (void)state;
+    for (size_t skip = 0; skip < 9; skip++) {
+        AUTO_BED struct bed *b = bed_open(&fake_on_prem, one, 1);
+        struct instance got;
+        struct err e;
+
+        fake_set_fault(
+            &b->cloud,
+            &(struct fake_fault){.skip = skip, .status = 403, .body = "{\"message\":\"not allowed\"}", .next = &well});
+        if (launch(b, "4vcpu-16gb", NULL, "a100", &got, &e) == 0)
+            continue;
+        refused++;
+        assert_int_equal(fake_alive(&b->cloud), 0);
+    }
+    assert_in_range(refused, 4, 8);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -560,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_on_prem__of_two_daemons_never_both_start_with_one_gpu),
         cmocka_unit_test(test_on_prem__a_rival_that_neither_starts_nor_goes_is_not_waited_for_without_end),
         cmocka_unit_test(test_on_prem__a_refusal_at_the_start_leaves_no_container),
+        cmocka_unit_test(test_on_prem__a_launch_refused_for_good_at_any_of_its_requests_leaves_no_container),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
