@@ -325,9 +325,13 @@ static int read_answer(const struct rest_client *c, const struct rest_call *call
 static int authorize(const struct rest_client *c, const struct rest_call *call, const struct wire *w,
                      const struct rest_headers *refused, struct rest_headers *out, struct err *e)
 {
-    if (c->auth == NULL)
+    if (c->auth == NULL ||
+        c->auth(c->auth_arg, call, w->url.p, w->body.p != NULL ? w->body.p : "", w->body.len, refused, out, e) == 0)
         return 0;
-    return c->auth(c->auth_arg, call, w->url.p, w->body.p != NULL ? w->body.p : "", w->body.len, refused, out, e);
+    /* what the exchange lacks says nothing of what the call is about: above all not that a machine is gone */
+    if (!err_is_passing(e) && e->kind != ERR_BUG)
+        e->kind = ERR_AUTH;
+    return -1;
 }
 
 int rest_do(const struct rest_client *c, const struct rest_call *call, struct rest_res *res, struct err *e)

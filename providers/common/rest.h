@@ -82,7 +82,7 @@ struct rest_call { /* everything borrowed */
 /*
  * Fill in the credentials of a call whose body is `text`. `refused`: the headers that were sent before and refused with
  * 401, or NULL at the first try; a filler that has nothing newer than those gives the same again, and the call ends.
- * Errors as the exchange behind it has them: ERR_AUTH, ERR_RETRY, ERR_THROTTLED.
+ * Errors as the exchange behind it has them: ERR_AUTH, ERR_RETRY, ERR_THROTTLED; rest_do makes ERR_AUTH of others.
  */
 typedef int rest_auth_fn(void *arg, const struct rest_call *call, const char *url, const char *text, size_t len,
                          const struct rest_headers *refused, struct rest_headers *out, struct err *e);

@@ -27,6 +27,7 @@ struct bench {
     /* the filler */
     const char *keys[3]; /* one after the other; NULL = it fails */
     int fills;
+    enum err_kind fail_as;                /* ERR_NONE = ERR_THROTTLED */
     char refused[64], text[64], url[128]; /* what the last fill was told */
 };
 
@@ -78,7 +79,7 @@ static int fill(void *arg, const struct rest_call *call, const char *url, const 
     (void)snprintf(b->text, sizeof(b->text), "%.*s", (int)len, text);
     (void)snprintf(b->refused, sizeof(b->refused), "%s", refused != NULL ? secret_reveal(refused->values[0]) : "first");
     if (key == NULL)
-        return err_set(e, ERR_THROTTLED, "no key now");
+        return err_set(e, b->fail_as != ERR_NONE ? b->fail_as : ERR_THROTTLED, "no key now");
     rest_header_add(out, "X-Key", key);
     return 0;
 }
@@ -291,6 +292,26 @@ static void test_rest_calls__credentials_that_cannot_be_had_are_the_failure(void
     assert_int_equal(raw_count(b->server), 1);
 }
 
+static void test_rest_calls__an_exchange_that_finds_nothing_never_means_that_the_thing_is_gone(void **state)
+{
+    static const enum err_kind kinds[][2] = {{ERR_GONE, ERR_AUTH},
+                                             {ERR_INVALID, ERR_AUTH},
+                                             {ERR_CONFLICT, ERR_AUTH},
+                                             {ERR_AUTH, ERR_AUTH},
+                                             {ERR_RETRY, ERR_RETRY}};
+    struct bench *b = *state;
+    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
+    struct err e;
+
+    use_keys(b, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        b->fills = 0;
+        b->fail_as = kinds[i][0];
+        assert_fails(get(b, "/", &res, &e), kinds[i][1], "no key now", e);
+    }
+    assert_int_equal(raw_count(b->server), 0);
+}
+
 /* ---- answers ---- */
 
 static void test_rest_calls__a_success_gives_status_and_document(void **state)
@@ -472,6 +493,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rest_calls__only_a_401_asks_for_newer_credentials, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rest_calls__credentials_that_cannot_be_had_are_the_failure, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_rest_calls__an_exchange_that_finds_nothing_never_means_that_the_thing_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rest_calls__a_success_gives_status_and_document, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rest_calls__a_refusal_leaves_its_status_and_code, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rest_calls__only_the_statuses_of_the_call_are_a_success, setup, teardown),
