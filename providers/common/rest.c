@@ -122,6 +122,9 @@ static enum err_kind kind_of_status(int status, bool coded)
         return ERR_CONFLICT;
     case 429:
         return ERR_THROTTLED;
+    case 408: /* a proxy or gateway lost patience: what became of the request is not known */
+    case 425:
+        return ERR_RETRY;
     default:
         return status >= 400 && status < 500 ? ERR_INVALID : ERR_RETRY;
     }

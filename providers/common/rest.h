@@ -13,8 +13,9 @@
  * credentials of the call, the account's secrets, `hide` and every long run of key material show as ***.
  *
  * Kinds: the first row of the table that fits; else, for a refusal in the cloud's own form, 404 is ERR_GONE; else by
- * status: 401 and 403 ERR_AUTH, 409 ERR_CONFLICT, 429 ERR_THROTTLED, other 4xx ERR_INVALID (a bare 404 is a wrong
- * address, never a missing machine), everything else ERR_RETRY. A success that makes no sense is ERR_RETRY.
+ * status: 401 and 403 ERR_AUTH, 409 ERR_CONFLICT, 429 ERR_THROTTLED, 408 and 425 ERR_RETRY, other 4xx ERR_INVALID (a
+ * bare 404 is a wrong address, never a missing machine), everything else ERR_RETRY. A success that makes no sense is
+ * ERR_RETRY.
  */
 #ifndef MUSTER_PROVIDERS_COMMON_REST_H
 #define MUSTER_PROVIDERS_COMMON_REST_H

@@ -143,9 +143,9 @@ static void test_rest__what_no_row_fits_goes_by_its_status(void **state)
     static const struct {
         int status;
         enum err_kind kind;
-    } rows[] = {{400, ERR_INVALID},  {401, ERR_AUTH},    {402, ERR_INVALID}, {403, ERR_AUTH},
-                {409, ERR_CONFLICT}, {410, ERR_INVALID}, {422, ERR_INVALID}, {429, ERR_THROTTLED},
-                {500, ERR_RETRY},    {502, ERR_RETRY},   {301, ERR_RETRY},   {304, ERR_RETRY}};
+    } rows[] = {{400, ERR_INVALID}, {401, ERR_AUTH},    {402, ERR_INVALID},   {403, ERR_AUTH},  {409, ERR_CONFLICT},
+                {410, ERR_INVALID}, {422, ERR_INVALID}, {429, ERR_THROTTLED}, {408, ERR_RETRY}, {425, ERR_RETRY},
+                {500, ERR_RETRY},   {502, ERR_RETRY},   {301, ERR_RETRY},     {304, ERR_RETRY}};
     struct bench *b = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
