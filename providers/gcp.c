@@ -481,18 +481,33 @@ static int adopt(struct launch *l, struct err *e)
         return err_set(e, ERR_CONFLICT,
                        "gcp instances.insert: the name %s is taken in %s by a machine of somebody else", l->vm.name,
                        l->vm.zone);
+    if (seen.i.state == INSTANCE_ENDING) {
+        int rc = err_set(e, ERR_RETRY, "gcp instances.insert: an earlier machine of the name %s is still being removed",
+                         l->vm.name);
+
+        e->retry_after_s = 15;
+        return rc;
+    }
     l->made = seen.i;
     return 0;
 }
 
-/* Nothing of a launch that failed shall stay; Google itself removes most of it. */
-static void remove_rest(struct launch *l)
+/* Nothing of a launch that failed shall stay; Google itself removes most of it. What cannot be looked for or removed
+ * keeps the outcome open: the same try again finds the failed operation and comes here once more. A token whose
+ * operation failed is used up: repeating it, which ERR_THROTTLED asks for, would only find that operation. */
+static int end_failed(const struct launch *l, struct err *e)
 {
     struct sight seen;
     struct err ignored;
 
-    if (find(l->p, &l->vm, &seen, &ignored) == 0 && seen.ours && end_machine(l->p, &l->vm, &ignored))
-        return; /* the list shows what is left */
+    if (find(l->p, &l->vm, &seen, &ignored) || (seen.ours && end_machine(l->p, &l->vm, &ignored))) {
+        e->kind = ERR_RETRY;
+        e->retry_after_s = 0;
+        return err_wrap(e, "what it may have left is still to be removed");
+    }
+    if (e->kind == ERR_THROTTLED)
+        e->kind = ERR_CAPACITY;
+    return -1;
 }
 
 /* One more look at the operation of that name; what cannot be seen is not done. */
@@ -524,17 +539,14 @@ static void wait_for(const struct launch *l, struct rest_res *res, struct gcp_op
 static int settle(struct launch *l, struct rest_res *res, struct err *e)
 {
     struct gcp_operation o;
-    int rc;
 
     if (gcp_operation_read(res->doc, &o, e))
         return rest_nonsense(&l->p->api, &l->call, e);
     wait_for(l, res, &o);
     if (o.done && o.code != NULL) {
-        rc = rest_refuse(&l->p->api, &l->call, o.status, o.code, o.message, e);
-        if (e->kind == ERR_CONFLICT)
+        if (rest_refuse(&l->p->api, &l->call, o.status, o.code, o.message, e) && e->kind == ERR_CONFLICT)
             return adopt(l, e);
-        remove_rest(l);
-        return rc;
+        return end_failed(l, e);
     }
     l->made.state = o.done ? INSTANCE_RUNNING : INSTANCE_PENDING;
     gcp_vm_put(&l->vm, &l->made);
@@ -554,7 +566,7 @@ static int gcp_launch(struct provider *p, const struct launch_request *r, struct
         make_insert(p, r, &l.vm, &path, &body, &l.call, e) || gcp_project_of(r->spec, &other, e))
         return -1;
     rc = rest_do(&p->api, &l.call, &res, e);
-    if (other != NULL && (rc == 0 || e->kind == ERR_RETRY))
+    if (other != NULL && (rc == 0 || e->kind == ERR_RETRY || e->kind == ERR_CONFLICT))
         remember(p, other);
     if (rc == 0)
         rc = settle(&l, &res, e);

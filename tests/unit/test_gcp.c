@@ -213,6 +213,75 @@ static void test_gcp__a_name_that_somebody_else_has_is_a_conflict_and_stays(void
     assert_int_equal(fake_alive(&b->cloud), 1);
 }
 
+static void test_gcp__an_earlier_machine_that_is_still_ending_is_not_adopted(void **state)
+{
+    static const char stopping[] =
+        "{\"name\":\"muster-a\",\"zone\":\"zones/us-central1-a\",\"status\":\"STOPPING\",\"labels\":{"
+        "\"muster-deployment\":\"muster\",\"muster-machine\":\"muster-a\"}}";
+    static const struct fake_fault second = {.status = 200, .body = stopping};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_FREE char *taken = fake_fixture("gcp", "taken.json");
+    struct fake_fault first = {.status = 409, .next = &second};
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    first.body = taken;
+    fake_set_fault(&b->cloud, &first);
+    assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_RETRY, "still being removed", e);
+    assert_int_equal(e.retry_after_s, 15);
+}
+
+static void test_gcp__what_a_failed_launch_left_and_could_not_be_removed_keeps_its_outcome_open(void **state)
+{
+    static const struct fake_fault silent = {.status = 503, .body = "{}"};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_FREE char *failed = fake_fixture("gcp", "op-no-capacity.json");
+    struct fake_fault first = {.status = 200, .next = &silent};
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    first.body = failed;
+    fake_set_fault(&b->cloud, &first);
+    assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_RETRY, "still to be removed: gcp", e);
+    assert_non_null(strstr(e.msg, "ZONE_RESOURCE_POOL_EXHAUSTED"));
+}
+
+static void test_gcp__a_token_whose_operation_failed_for_haste_is_not_repeated(void **state)
+{
+    static const char failed[] =
+        "{\"name\":\"operation-1\",\"status\":\"DONE\",\"httpErrorStatusCode\":403,\"error\":{\"errors\":[{\"code\":"
+        "\"RESOURCE_OPERATION_RATE_EXCEEDED\",\"message\":\"too often\"}]}}";
+    static const struct fake_fault then = {.skip = 1000};
+    static const struct fake_fault first = {.status = 200, .body = failed, .next = &then};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    fake_set_fault(&b->cloud, &first);
+    assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "too often", e);
+    assert_int_equal(e.retry_after_s, 30);
+}
+
+static void test_gcp__another_project_whose_machine_was_adopted_is_looked_into_from_then_on(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    struct bed_seen seen = {0};
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    (void)fake_add(&b->cloud, "muster-a", "another-request-id", BED_DEPLOYMENT);
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.spec.extra = o.extra = json_pack("{s:s}", "project_id", "gpu-test-runners");
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+    assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/aggregated/instances"), 1);
+}
+
 /* PROVIDERS.md trap 14 */
 static void test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repeated(void **state)
 {
@@ -459,6 +528,10 @@ int main(void)
         cmocka_unit_test(test_gcp__what_a_failed_launch_left_stays_when_it_is_somebody_elses),
         cmocka_unit_test(test_gcp__trap_12_a_name_that_is_taken_by_our_own_earlier_try_is_adopted),
         cmocka_unit_test(test_gcp__a_name_that_somebody_else_has_is_a_conflict_and_stays),
+        cmocka_unit_test(test_gcp__an_earlier_machine_that_is_still_ending_is_not_adopted),
+        cmocka_unit_test(test_gcp__what_a_failed_launch_left_and_could_not_be_removed_keeps_its_outcome_open),
+        cmocka_unit_test(test_gcp__a_token_whose_operation_failed_for_haste_is_not_repeated),
+        cmocka_unit_test(test_gcp__another_project_whose_machine_was_adopted_is_looked_into_from_then_on),
         cmocka_unit_test(test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repeated),
         cmocka_unit_test(test_gcp__trap_5_terminated_means_stopped_and_each_state_has_its_meaning),
         cmocka_unit_test(test_gcp__a_spot_machine_that_google_took_back_says_so),
