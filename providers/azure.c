@@ -387,8 +387,23 @@ static struct rest_call script_call(const struct launch_request *r)
                               .no_answer = true};
 }
 
-/* What a refused launch left goes before the refusal is reported. Returns -1, with the refusal in *e. */
-static int give_up(const struct provider *p, const char *name, struct err *e)
+/* Is it known that the machine itself is gone or going? Its parts hold up nobody. */
+static bool is_going(const struct provider *p, const char *name)
+{
+    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
+    struct instance seen;
+    struct err ignored;
+    bool taken;
+
+    if (get_vm(p, name, &res, &taken, &ignored))
+        return false;
+    return res.doc == NULL || (azure_read_vm(&p->api, res.doc, &seen, &ignored) == 0 && seen.state == INSTANCE_ENDING);
+}
+
+/* What a refused launch left goes before the refusal is reported. made: it was accepted first. A machine whose end is
+ * not under way keeps the outcome open, else no record would name it any more: the same try again finds it by its name.
+ * Returns -1, with the refusal in *e. */
+static int give_up(const struct provider *p, const char *name, bool made, struct err *e)
 {
     struct poll w = poll_begin(p->env->pause, p->env->pause_arg, REMOVE_MS);
     struct err cause = {.kind = ERR_NONE}, over;
@@ -404,6 +419,10 @@ static int give_up(const struct provider *p, const char *name, struct err *e)
         size_t n = strlen(e->msg);
 
         (void)snprintf(e->msg + n, sizeof(e->msg) - n, "; what it may have left behind is still to be removed");
+        if (made && !is_going(p, name)) {
+            e->kind = ERR_RETRY;
+            e->retry_after_s = 15;
+        }
     }
     return -1;
 }
@@ -422,7 +441,7 @@ static int wait_vm(const struct provider *p, const struct launch_request *r, con
     if (azure_vm_path(&p->api, r->name, "", "&$expand=instanceView", &path, &text, e))
         return -1;
     if (azure_wait(&p->api, &call, accepted, text, windows ? WINDOWS_MS : ROOM_MS, &done, e))
-        return give_up(p, r->name, e);
+        return give_up(p, r->name, true, e);
     if (!done && windows)
         return err_set(e, ERR_RETRY, "azure: the machine is still being made; its script is sent when it is up");
     made->state = done ? INSTANCE_RUNNING : INSTANCE_PENDING;
@@ -451,7 +470,7 @@ static int adopt(const struct provider *p, const struct launch_request *r, const
         return wait_vm(p, r, NULL, made, e);
     if (made->state == INSTANCE_STOPPED && made->detail[0] != '\0') {
         (void)azure_vm_refuse(&p->api, res.doc, e);
-        return give_up(p, r->name, e);
+        return give_up(p, r->name, true, e);
     }
     if (made->state != INSTANCE_ENDING)
         return 0;
@@ -476,7 +495,7 @@ static int put_vm(const struct provider *p, const struct launch_request *r, cons
         *e = refusal;
         if (refusal.kind == ERR_CONFLICT)
             return adopt(p, r, &refusal, made, e);
-        return refusal.kind == ERR_CAPACITY || refusal.kind == ERR_QUOTA ? give_up(p, r->name, e) : -1;
+        return refusal.kind == ERR_CAPACITY || refusal.kind == ERR_QUOTA ? give_up(p, r->name, false, e) : -1;
     }
     if (azure_read_vm(&p->api, res.doc, made, e) || strcasecmp(made->name, r->name) != 0)
         return rest_nonsense(&p->api.rest, &call, e);
@@ -497,7 +516,7 @@ static int put_script(const struct provider *p, const struct launch_request *r, 
         return 0;
     if (e->kind == ERR_CONFLICT)
         e->kind = ERR_RETRY; /* the machine is busy with something: not to be taken for ready */
-    return err_is_passing(e) ? -1 : give_up(p, r->name, e);
+    return err_is_passing(e) ? -1 : give_up(p, r->name, true, e);
 }
 
 static int az_check(struct provider *p, const struct machine_spec *s, struct err *e)

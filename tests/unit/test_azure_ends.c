@@ -174,6 +174,27 @@ static void test_azure__a_name_that_others_have_is_a_conflict(void **state)
     assert_int_equal(seen(b, "DELETE", "*"), 0);
 }
 
+static void test_azure__trap_6_a_machine_whose_end_could_not_be_asked_for_keeps_the_outcome_open(void **state)
+{
+    static const struct fake_refusal doom = {"allocation-failed.json", 200, ERR_CAPACITY};
+    AUTO_BED struct bed *b = plain_bed();
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    b->cloud.doom = &doom;
+    b->max_pauses = 2;
+    /* create, operation, get: then nothing is answered any more */
+    fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 3, .status = 503, .body = "{}"});
+    assert_fails(launch(b, &got, &e), ERR_RETRY, "; what it may have left behind is still to be removed", e);
+    assert_non_null(strstr(e.msg, "AllocationFailed"));
+    assert_int_equal(fake_alive(&b->cloud), 1);
+    b->max_pauses = 100;
+    fake_set_fault(&b->cloud, NULL);
+    assert_fails(launch(b, &got, &e), ERR_CAPACITY, "AllocationFailed", e); /* the same try again */
+    assert_int_equal(fake_alive(&b->cloud), 0);
+}
+
 /* A network card may stay reserved for three minutes: the job does not wait for it, its end does. */
 static void test_azure__trap_6_a_reserved_card_delays_no_refusal_and_is_removed_with_the_machine(void **state)
 {
@@ -458,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_azure__trap_6_a_failed_launch_removes_machine_card_and_disk_before_it_is_refused),
         cmocka_unit_test(test_azure__trap_6_a_launch_that_is_refused_at_once_removes_what_an_earlier_one_left),
         cmocka_unit_test(test_azure__a_name_that_others_have_is_a_conflict),
+        cmocka_unit_test(test_azure__trap_6_a_machine_whose_end_could_not_be_asked_for_keeps_the_outcome_open),
         cmocka_unit_test(test_azure__trap_6_a_reserved_card_delays_no_refusal_and_is_removed_with_the_machine),
         cmocka_unit_test(test_azure__trap_6_a_second_put_with_other_settings_finds_the_first_machine),
         cmocka_unit_test(test_azure__a_name_whose_machine_failed_meanwhile_is_refused_with_its_reason_and_removed),
