@@ -460,6 +460,21 @@ static void test_gcp__trap_13_a_list_without_some_zone_fails(void **state)
     }
 }
 
+/* Google gives each machine with its metadata, our bootstrap of 12 KiB in it: 500 of them are over 8 MiB. */
+static void test_gcp__a_whole_page_of_machines_fits_into_an_answer(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    struct bed_seen seen = {0};
+    char n[16];
+    struct err e;
+
+    (void)state;
+    assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
+    assert_true(
+        fake_query(asked_nth(b, "GET", "/compute/v1/projects/*/aggregated/instances", 0), "maxResults", n, sizeof(n)));
+    assert_true(strtol(n, NULL, 10) * (64 * 1024) < 8 * 1024 * 1024);
+}
+
 static void test_gcp__a_list_with_nothing_in_it_is_complete(void **state)
 {
     static const char *const bodies[] = {
@@ -539,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_gcp__a_deletion_that_fails_at_once_is_a_failure_unless_the_machine_is_gone),
         cmocka_unit_test(test_gcp__an_id_that_is_no_path_of_an_instance_goes_nowhere),
         cmocka_unit_test(test_gcp__trap_13_a_list_without_some_zone_fails),
+        cmocka_unit_test(test_gcp__a_whole_page_of_machines_fits_into_an_answer),
         cmocka_unit_test(test_gcp__a_list_with_nothing_in_it_is_complete),
         cmocka_unit_test(test_gcp__settings_that_cannot_be_are_refused_when_the_account_is_opened),
         cmocka_unit_test(test_gcp__architectures_are_told_by_the_family),
