@@ -2,7 +2,8 @@
 # on_prem with real machines, under a real dockerd and under Podman. The whole way: a signed webhook of the simulated
 # GitHub to the real daemon, a container of a debootstrapped image, our real bootstrap in it, a stand-in runner that
 # registers and takes the job, the container gone after `completed`. Then the provider against each engine, case by case
-# (on_prem_engine_main.c), and GPUs given away by a dockerd whose GPU runtime is a stand-in.
+# (on_prem_engine_main.c), GPUs given away by a dockerd whose GPU runtime is a stand-in, and
+# the second chapter of `make demo`.
 # usage: B=build tests/e2e/on_prem_engines.sh [docker|podman|gpu|tls|pull...]
 # shellcheck disable=SC2016,SC2317
 set -u
@@ -20,7 +21,7 @@ end_programs() {
 }
 trap 'end_programs; engine_down; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
-make -s B="$B" "$B/muster" "$B/tests/e2e/on_prem_engine" "$B/tests/sim/github" >/dev/null ||
+make -s B="$B" "$B/muster" "$B/tests/e2e/on_prem_engine" "$B"/tests/sim/{github,ec2,demo} >/dev/null ||
     { echo 'not ok on_prem_engines: it does not build'; exit 1; }
 failed=0
 
@@ -167,6 +168,31 @@ whole_way() { # ENGINE HOST [ENV...]
     rm -rf "$work/www"
 }
 
+# Beside what others have on the engine, which stays as it is.
+a_container_of_the_demo() {
+    [ "$(containers)" -gt "$others" ]
+}
+nothing_of_the_demo() {
+    [ "$(containers)" = "$others" ] && ! engine_api GET /images/muster-demo:local/json -f -o /dev/null 2>/dev/null
+}
+the_demo() { # ENGINE
+    local demo others
+    others=$(containers)
+    DOCKER_HOST=unix://$engine_socket B=$B bash tests/sim/demo.sh >"$work/log" 2>&1 || problems="$problems; it failed"
+    sed '1,/The second chapter/d' "$work/log" | grep -q 'machine → runner: start' || problems="$problems; the container never spoke"
+    grep -q 'The container did its one job and is gone' "$work/log" || problems="$problems; its second chapter ended otherwise"
+    nothing_of_the_demo || problems="$problems; something is left on the engine"
+    verdict "demo_tells_of_a_container_of_$1"
+    DOCKER_HOST=unix://$engine_socket B=$B bash tests/sim/demo.sh >"$work/log" 2>&1 &
+    demo=$!
+    until_true 'the demo has a container' a_container_of_the_demo
+    kill "$demo"
+    wait "$demo"
+    [ $? = 143 ] || problems="$problems; it did not end by the signal"
+    nothing_of_the_demo || problems="$problems; something is left on the engine"
+    verdict "demo_ended_early_leaves_nothing_on_$1"
+}
+
 provider_cases() {
     "$B/tests/e2e/on_prem_engine" "$engine_socket" "$engine_image_name" "$1" || failed=1
 }
@@ -243,7 +269,7 @@ start_engine() {
 
 run_cases() {
     case $1 in
-    docker | podman) whole_way "$1" "unix://$engine_socket" && provider_cases "$1" ;;
+    docker | podman) whole_way "$1" "unix://$engine_socket" && provider_cases "$1" && the_demo "$1" ;;
     gpu) provider_cases gpu ;;
     tls) whole_way "docker_over_tls" "tcp://127.0.0.1:$tls_port" "DOCKER_CERT_PATH=$work/certs/client" ;;
     pull)

@@ -161,7 +161,7 @@ static bool tell_muster(const struct demo_screen *s, const json_t *log)
     else if (strcmp(event, "launch.refused") == 0)
         tell_refusal(s, log);
     else if (strcmp(event, "machine.launched") == 0)
-        muster_says(s, "machine %s is %s, %d ms after it was wanted", str(log, "machine"), str(log, "instance"),
+        muster_says(s, "machine %s is %.19s, %d ms after it was wanted", str(log, "machine"), str(log, "instance"),
                     (int)json_integer_value(json_object_get(log, "took_ms")));
     else if (strcmp(event, "machine.changed") == 0)
         tell_change(s, log);
