@@ -280,18 +280,25 @@ static int list_vm(void *arg, const json_t *item, struct err *e)
     return l->each(l->arg, &i, e);
 }
 
-/* A part whose machine is not there counts as a machine that can be destroyed. */
+/* A part whose machine is not there counts as a machine that can be destroyed. One that was made since the machines
+ * were listed is there: nobody may take it for what it left. */
 static int list_left(void *arg, const json_t *item, struct err *e)
 {
     struct listing *l = arg;
+    AUTO_REST_RES struct rest_res res = REST_RES_INIT;
     const struct rest_call call = {.what = "resources.list"};
     const char *name = azure_tag(item, TAG_MACHINE);
     struct instance i = {.state = INSTANCE_STOPPED, .detail = "left behind by a machine that is not there"};
+    bool taken;
 
     if (!azure_is_ours(item, l->p->env->deployment, NULL) || json_object_get(l->seen, name) != NULL)
         return 0;
     if (azure_read_common(item, name, &i, e))
         return rest_nonsense(&l->p->api.rest, &call, e);
+    if (get_vm(l->p, i.name, &res, &taken, e))
+        return -1;
+    if (res.doc != NULL)
+        return list_vm(l, res.doc, e);
     (void)json_object_set_new(l->seen, i.name, json_true());
     return l->each(l->arg, &i, e);
 }

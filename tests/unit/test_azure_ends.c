@@ -403,6 +403,30 @@ static void test_azure__an_address_that_its_card_still_holds_goes_with_the_next_
     assert_int_equal(fake_alive(&b->cloud), 0);
 }
 
+static int keep_state(void *arg, const struct instance *i, struct err *e)
+{
+    (void)e;
+    *(struct instance *)arg = *i;
+    return 0;
+}
+
+/* Its card and disk are seen, but the list of machines was read before it was there. */
+static void test_azure__a_machine_made_while_the_list_is_read_is_no_leftover(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    const struct fake_fault before = {.status = 200, .body = "{\"value\":[]}", .next = &truthful};
+    struct instance got = {.why = ERR_NONE};
+    struct err e;
+
+    (void)state;
+    assert_ok(launch(b, &got, &e), e);
+    fake_set_fault(&b->cloud, &before);
+    assert_ok(b->ops->list(b->p, NULL, keep_state, &got, &e), e);
+    assert_string_equal(got.name, "muster-a");
+    assert_int_equal(got.state, INSTANCE_RUNNING);
+    assert_string_equal(got.detail, "");
+}
+
 /* PROVIDERS.md trap 13: a list is whole, or it is none. */
 static void test_azure__trap_13_a_fault_while_parts_are_listed_fails_the_list(void **state)
 {
@@ -490,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_azure__what_is_being_deleted_is_not_deleted_again),
         cmocka_unit_test(test_azure__parts_without_a_machine_are_listed_once_and_can_be_destroyed),
         cmocka_unit_test(test_azure__an_address_that_its_card_still_holds_goes_with_the_next_call),
+        cmocka_unit_test(test_azure__a_machine_made_while_the_list_is_read_is_no_leftover),
         cmocka_unit_test(test_azure__trap_13_a_fault_while_parts_are_listed_fails_the_list),
         cmocka_unit_test(test_azure__a_next_page_may_name_the_port_that_goes_without_saying),
         cmocka_unit_test(test_azure__a_next_page_on_another_host_fails_the_list),
