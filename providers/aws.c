@@ -328,12 +328,8 @@ static int aws_describe(struct provider *p, const struct instance *ref, struct i
 
     if (region_of(p, ref->region, &region, e) || find(p, region, ref, &found, e))
         return -1;
-    if (found.id[0] == '\0') {
-        found = *ref;
-        found.state = INSTANCE_GONE;
-        found.why = ERR_NONE;
-        found.detail[0] = '\0';
-    }
+    if (found.id[0] == '\0')
+        found = instance_gone(ref);
     *out = found;
     return 0;
 }

@@ -384,12 +384,8 @@ static int do_describe(struct provider *p, const struct instance *ref, struct in
 
     if (ref->id[0] != '\0' ? find_by_id(p, ref->id, &found, e) : find_by_name(p, ref->name, &found, e))
         return -1;
-    if (found.id[0] == '\0') {
-        found = *ref;
-        found.state = INSTANCE_GONE;
-        found.why = ERR_NONE;
-        found.detail[0] = '\0';
-    }
+    if (found.id[0] == '\0')
+        found = instance_gone(ref);
     *out = found;
     return 0;
 }

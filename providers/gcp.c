@@ -358,10 +358,7 @@ static int gcp_describe(struct provider *p, const struct instance *ref, struct i
                            : find_by_name(p, ref, &vm, &seen, e))
         return -1;
     if (seen.i.id[0] == '\0') {
-        seen.i = *ref;
-        seen.i.state = INSTANCE_GONE;
-        seen.i.why = ERR_NONE;
-        seen.i.detail[0] = '\0';
+        seen.i = instance_gone(ref);
         seen.spot = ref->id[0] != '\0'; /* it may have been */
     }
     if (seen.spot &&

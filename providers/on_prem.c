@@ -354,13 +354,10 @@ static int on_prem_launch(struct provider *p, const struct launch_request *r, st
 
 static int on_prem_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
 {
-    struct instance found = *ref;
+    struct instance found = instance_gone(ref);
 
     if (check_ref(ref, e))
         return -1;
-    found.state = INSTANCE_GONE;
-    found.why = ERR_NONE;
-    found.detail[0] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(kinds) && found.state == INSTANCE_GONE; i++) {
         if (concerns(p, &kinds[i], ref) && kinds[i].describe(p, ref, &found, e))
             return -1;

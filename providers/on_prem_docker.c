@@ -287,12 +287,8 @@ int on_prem_docker_describe(struct on_prem_docker *d, const struct instance *ref
 
     if (ref->id[0] != '\0' ? docker_look(d->engine, ref->id, keep_box, &found, e) : look(&l, e))
         return -1;
-    if (found.id[0] == '\0') {
-        found = *ref;
-        found.state = INSTANCE_GONE;
-        found.why = ERR_NONE;
-        found.detail[0] = '\0';
-    }
+    if (found.id[0] == '\0')
+        found = instance_gone(ref);
     *out = found;
     return 0;
 }

@@ -433,12 +433,8 @@ static int os_describe(struct provider *p, const struct instance *ref, struct in
     if (ref->id[0] != '\0' ? find_by_id(p, at.region, ref->id, &found, e)
                            : find_by_name(p, at.region, ref->name, &found, e))
         return -1;
-    if (found.i.id[0] == '\0' || found.i.state == INSTANCE_GONE) {
-        found.i = *ref;
-        found.i.state = INSTANCE_GONE;
-        found.i.why = ERR_NONE;
-        found.i.detail[0] = '\0';
-    }
+    if (found.i.id[0] == '\0' || found.i.state == INSTANCE_GONE)
+        found.i = instance_gone(ref);
     *out = found.i;
     return 0;
 }

@@ -376,12 +376,8 @@ static int oracle_describe(struct provider *p, const struct instance *ref, struc
         (ref->id[0] != '\0' ? find_by_id(p, place.region, ref->id, &found, e)
                             : find_by_name(p, place.region, ref->name, &found, e)))
         return -1;
-    if (found.id[0] == '\0') {
-        found = *ref;
-        found.state = INSTANCE_GONE;
-        found.why = ERR_NONE;
-        found.detail[0] = '\0';
-    }
+    if (found.id[0] == '\0')
+        found = instance_gone(ref);
     *out = found;
     return 0;
 }

@@ -75,6 +75,17 @@ struct instance {
     char detail[200]; /* the cloud's reason, for a person; may be empty */
 };
 
+/* What describe says of a machine that is not there. */
+static inline struct instance instance_gone(const struct instance *ref)
+{
+    struct instance gone = *ref;
+
+    gone.state = INSTANCE_GONE;
+    gone.why = ERR_NONE;
+    gone.detail[0] = '\0';
+    return gone;
+}
+
 struct provider;
 struct agent_hub;
 
