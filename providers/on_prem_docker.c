@@ -522,7 +522,9 @@ static int pull(const struct launching *l, struct err *e)
                             .say = l->r->say,
                             .say_arg = l->r->say_arg,
                             .deadline_ms = PULL_MS,
-                            .silence_ms = PULL_SILENCE_MS};
+                            .silence_ms = PULL_SILENCE_MS,
+                            .pause = l->d->env->pause,
+                            .pause_arg = l->d->env->pause_arg};
 
     return docker_pull(l->d->engine, &p, e);
 }

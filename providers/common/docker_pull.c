@@ -213,6 +213,7 @@ int docker_stream_add(void *stream, const char *data, size_t len)
 struct pulling {
     struct docker_stream stream;
     const struct docker_pull *p;
+    bool ending; /* the daemon */
 };
 
 static int on_piece(void *arg, const char *data, size_t len)
@@ -220,7 +221,8 @@ static int on_piece(void *arg, const char *data, size_t len)
     struct pulling *g = arg;
     char text[400];
 
-    if (docker_stream_add(&g->stream, data, len))
+    g->ending = g->p->pause != NULL && g->p->pause(g->p->pause_arg, 0);
+    if (g->ending || docker_stream_add(&g->stream, data, len))
         return -1;
     if (g->p->say == NULL)
         return 0;
@@ -235,6 +237,8 @@ static int on_piece(void *arg, const char *data, size_t len)
 
 static int judge(struct docker *d, struct pulling *g, const struct rest_call *call, struct err *e)
 {
+    if (g->ending)
+        return err_set(e, ERR_RETRY, "docker ImageCreate: the daemon ends while %.100s is pulled", g->p->ref->name);
     if (g->stream.line.len > 0)
         (void)docker_stream_add(&g->stream, "\n", 1); /* the last line may lack its end */
     if (g->stream.failure != NULL)
@@ -268,7 +272,8 @@ int docker_pull(struct docker *d, const struct docker_pull *p, struct err *e)
     text_url_escape(&path, p->ref->name, strlen(p->ref->name));
     buf_adds(&path, "&tag=");
     text_url_escape(&path, p->ref->tag, strlen(p->ref->tag));
-    rc = buf_str(&path, &call.path, e) || (docker_call(d, &call, &res, e) && !g.stream.broken) || judge(d, &g, &call, e)
+    rc = buf_str(&path, &call.path, e) || (docker_call(d, &call, &res, e) && !g.stream.broken && !g.ending) ||
+                 judge(d, &g, &call, e)
              ? -1
              : 0;
     docker_stream_clear(&g.stream);

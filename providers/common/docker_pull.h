@@ -8,6 +8,7 @@
 #define MUSTER_PROVIDERS_COMMON_DOCKER_PULL_H
 
 #include "providers/common/docker.h"
+#include "providers/common/poll.h"
 
 /* "host:5000/a/b:tag@sha256:..." as Docker reads it; cut to what follows. */
 struct docker_ref {
@@ -29,7 +30,10 @@ struct docker_pull {
     void (*say)(void *arg, const char *text); /* "pulling IMAGE: 12 of 40 MB"; NULL = nobody listens */
     void *say_arg;
     int deadline_ms, silence_ms; /* of the whole; without a word of the engine */
+    poll_pause_fn *pause;        /* asked at each word of the engine whether the daemon is ending; NULL = it never is */
+    void *pause_arg;
 };
+/* ERR_RETRY too when the daemon is ending: the engine may go on, and the next try finds what it has by then. */
 int docker_pull(struct docker *d, const struct docker_pull *p, struct err *e) MUST_USE;
 
 /* The reader of the stream, by itself for tests: takes bytes as they come. */

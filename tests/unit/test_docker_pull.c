@@ -2,6 +2,7 @@
 
 #include "providers/common/docker_tar.h"
 #include "server/base/text.h"
+#include "tests/support/rawserver.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -279,6 +280,48 @@ static void test_docker_pull__an_archive_of_one_file_is_whole_blocks_with_a_soun
     }
 }
 
+/* ---- the end of the daemon ---- */
+
+/* An engine whose pull never ends by itself: one line of progress, then nothing. */
+static int slow_engine(void *arg, const struct raw_request *r, struct buf *answer)
+{
+    (void)arg;
+    if (strstr(r->path, "/images/create") != NULL) {
+        buf_adds(answer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{\"status\":\"Pulling\"}\n");
+        return RAW_DRIP;
+    }
+    raw_answer(answer, 200, "",
+               strstr(r->path, "/version") != NULL ? "{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\"}"
+                                                   : "{\"NCPU\":4,\"MemTotal\":8589934592}");
+    return RAW_ANSWER;
+}
+
+static bool daemon_is_ending(void *arg, int64_t ms)
+{
+    *(int64_t *)arg += ms;
+    return true;
+}
+
+static void test_docker_pull__the_end_of_the_daemon_is_not_kept_waiting(void **state)
+{
+    AUTO_RAW struct rawserver *s = raw_start(&(struct raw_conf){.handler = slow_engine});
+    struct httpc *http = httpc_new(&(struct httpc_conf){.user_agent = "muster/test"});
+    const struct docker_conf conf = {.http = http, .host = raw_url(s)};
+    struct docker *d = NULL;
+    struct docker_ref ref;
+    int64_t waited_ms = 0;
+    struct docker_pull p = {.ref = &ref, .deadline_ms = 20000, .pause = daemon_is_ending, .pause_arg = &waited_ms};
+    struct err e;
+
+    (void)state;
+    assert_ok(docker_ref_parse("octo/machine:1", &ref, &e), e);
+    assert_ok(docker_open(&conf, &d, &e), e);
+    assert_fails(docker_pull(d, &p, &e), ERR_RETRY, "the daemon ends while octo/machine is pulled", e);
+    assert_int_equal(waited_ms, 0);
+    docker_free(d);
+    httpc_free(http);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -292,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_docker_pull__a_line_without_end_and_layers_without_end_are_bounded),
         cmocka_unit_test(test_docker_pull__sizes_that_make_no_sense_count_for_nothing),
         cmocka_unit_test(test_docker_pull__an_archive_of_one_file_is_whole_blocks_with_a_sound_header),
+        cmocka_unit_test(test_docker_pull__the_end_of_the_daemon_is_not_kept_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
