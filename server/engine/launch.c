@@ -194,7 +194,7 @@ static int call_cloud(struct attempt *a, const struct machine_spec *s, struct in
     struct launch_request r = {.spec = s,
                                .name = m->name,
                                .token = token,
-                               .lifetime_s = (m->expires_ms - clock_now_ms()) / 1000,
+                               .lifetime_s = (m->expires_ms - m->launched_ms) / 1000, /* a repetition says the same */
                                .first_try = a->doubt_ms == 0,
                                .tags = tags,
                                .n_tags = ARRAY_LEN(tags),

@@ -99,6 +99,8 @@ static void test_engine__a_lost_answer_makes_no_second_machine(void **state)
     assert_true(memcloud_wait_calls(w->aws, 2, BED_WAIT_MS));
     assert_int_equal(memcloud_made(w->aws), 1);
     assert_memory_equal(bed_call(w->aws, 0).user_data, bed_call(w->aws, 1).user_data, 32);
+    assert_true(bed_call(w->aws, 0).lifetime_s > 0);
+    assert_int_equal(bed_call(w->aws, 0).lifetime_s, bed_call(w->aws, 1).lifetime_s);
 }
 
 static void test_engine__a_restart_in_the_middle_of_a_launch_repeats_it_to_the_byte(void **state)

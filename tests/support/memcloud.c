@@ -111,6 +111,7 @@ static void note_call(struct memcloud *f, const struct launch_request *r)
     (void)snprintf(c->instance_type, sizeof(c->instance_type), "%s", r->spec->instance_type);
     (void)snprintf(c->region, sizeof(c->region), "%s", r->spec->region != NULL ? r->spec->region : "");
     c->spot = r->spec->spot;
+    c->lifetime_s = r->lifetime_s;
     crypto_sha256(secret_reveal(r->user_data), secret_len(r->user_data), c->user_data);
     c->text = mem_strdup(secret_reveal(r->user_data));
     f->n_calls++;

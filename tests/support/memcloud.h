@@ -41,6 +41,7 @@ void memcloud_stop(struct memcloud *f, const char *name);
 struct memcloud_call {
     char name[64], token[96], instance_type[64], region[64];
     bool spot;
+    int64_t lifetime_s;
     unsigned char user_data[32]; /* its SHA-256 */
     char *text;                  /* the user-data itself */
 };
