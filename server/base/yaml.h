@@ -30,7 +30,8 @@ struct yaml_pair {
 
 struct yaml_node {
     enum yaml_kind kind;
-    int line, column; /* from 1 */
+    int line, column; /* from 1; columns count characters */
+    int end_column;   /* SCALAR: the column behind it; 0 when it is empty or ends on another line, and for the others */
     bool plain;       /* SCALAR: written without quotes, so null, true and numbers mean what they say */
     const char *text; /* SCALAR: NUL-ended, never holds a NUL */
     size_t n;         /* elements of a LIST, pairs of a MAP */

@@ -161,6 +161,9 @@ static struct yaml_node *new_node(struct reader *r, const yaml_event_t *ev, enum
     n->kind = kind;
     n->line = (int)ev->start_mark.line + 1;
     n->column = (int)ev->start_mark.column + 1;
+    if (ev->type == YAML_SCALAR_EVENT && ev->end_mark.line == ev->start_mark.line &&
+        ev->end_mark.column > ev->start_mark.column)
+        n->end_column = (int)ev->end_mark.column + 1;
     return n;
 }
 

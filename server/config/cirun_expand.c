@@ -27,17 +27,18 @@ static const char *image_of_mapping(struct cirun_reading *r, const struct yaml_n
     const char *text;
 
     if (cloud != NULL && strcmp(cloud, "azure") != 0) {
-        cirun_fail(r, map, "machine_image is a string on %s; only azure knows it as a mapping", cloud);
+        cirun_fail(r, map, "wrong-type", "machine_image is a string on %s; only azure knows it as a mapping", cloud);
         return NULL;
     }
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         const struct yaml_node *n = yaml_get(map, parts[i]);
 
         if (yaml_is_null(n)) {
-            cirun_fail(r, map, "machine_image lacks %s; it needs publisher, offer, sku and version", parts[i]);
+            cirun_fail(r, map, "missing-key", "machine_image lacks %s; it needs publisher, offer, sku and version",
+                       parts[i]);
         } else if ((text = cirun_text(r, n, parts[i])) != NULL) {
             if (strchr(text, ':') != NULL)
-                cirun_fail(r, n, "%s must not hold a colon", parts[i]);
+                cirun_fail(r, n, "bad-value", "%s must not hold a colon", parts[i]);
             buf_addf(&b, "%s%s", i > 0 ? ":" : "", text);
         }
     }
@@ -49,7 +50,7 @@ static const char *image_of_mapping(struct cirun_reading *r, const struct yaml_n
             cirun_unknown_key(r, map->pairs[i].key, "machine_image", parts, ARRAY_LEN(parts));
     }
     if (r->yml.n_errors == errors && buf_str(&b, &text, &ignored)) {
-        cirun_fail(r, map, "machine_image is too long");
+        cirun_fail(r, map, "bad-value", "machine_image is too long");
         return NULL;
     }
     return r->yml.n_errors == errors ? arena_strdup(r->arena, text) : NULL;
@@ -61,9 +62,10 @@ static bool flag_of(struct cirun_reading *r, const struct yaml_node *n)
     bool flag = false;
 
     if (yaml_is_null(n) || n->kind != YAML_SCALAR)
-        cirun_fail(r, n, "preemptible must be true, false or a list of these, found %s", yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "preemptible must be true, false or a list of these, found %s",
+                   yaml_kind_name(n));
     else if (text_bool(n->text, &flag, &ignored))
-        cirun_fail(r, n, "preemptible must be true or false, found \"%.60s\"", n->text);
+        cirun_fail(r, n, "wrong-type", "preemptible must be true or false, found \"%.60s\"", n->text);
     return flag;
 }
 
@@ -95,7 +97,7 @@ static void read_axis(struct cirun_reading *r, const struct yaml_node *map, int 
         return;
     }
     if (n->n == 0)
-        cirun_fail(r, n, "%s is an empty list; leave the key out instead", names[which]);
+        cirun_fail(r, n, "empty-value", "%s is an empty list; leave the key out instead", names[which]);
     for (size_t i = 0; i < n->n; i++)
         read_value(r, n->items[i], which, cloud, out, i);
 }
@@ -139,7 +141,7 @@ static void warn_unequal(struct cirun_reading *r, const struct yaml_node *map, c
         if (axes[a].n > 1)
             buf_addf(&lengths, "%s%s %zu", lengths.len > 0 ? ", " : "", names[a], axes[a].n);
     }
-    cirun_warn(r, at,
+    cirun_warn(r, at, "list-lengths",
                "lists of different lengths (%s): every combination is tried, %zu candidates; lists of equal "
                "length are read side by side",
                lengths.p, total);
@@ -159,16 +161,16 @@ static void drop_spot(struct cirun_reading *r, const struct yaml_node *map, cons
         any = any || spot->flag[i];
     if (!any || cloud == NULL || has_spot(cloud))
         return;
-    cirun_warn(r, yaml_get(map, "preemptible"), "%s has no spot capacity: preemptible is ignored", cloud);
+    cirun_warn(r, yaml_get(map, "preemptible"), "no-spot", "%s has no spot capacity: preemptible is ignored", cloud);
     memset(spot->flag, 0, spot->n * sizeof(*spot->flag));
 }
 
 static void check_present(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_runner *out)
 {
     if (yaml_is_null(yaml_get(map, "instance_type")) && out->gpu == NULL)
-        cirun_fail(r, map, "instance_type is missing; name one, or the gpu that is needed");
+        cirun_fail(r, map, "missing-key", "instance_type is missing; name one, or the gpu that is needed");
     if (yaml_is_null(yaml_get(map, "machine_image")))
-        cirun_fail(r, map, "machine_image is missing");
+        cirun_fail(r, map, "missing-key", "machine_image is missing");
 }
 
 void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out)
@@ -186,7 +188,8 @@ void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct c
     if (!equal)
         warn_unequal(r, map, axes, total);
     if (total > CIRUN_YML_MAX_CANDIDATES) {
-        cirun_warn(r, map, "%zu candidates; the first %d are tried", total, CIRUN_YML_MAX_CANDIDATES);
+        cirun_warn(r, map, "too-many-candidates", "%zu candidates; the first %d are tried", total,
+                   CIRUN_YML_MAX_CANDIDATES);
         total = CIRUN_YML_MAX_CANDIDATES;
     }
     list = arena_calloc(r->arena, total, sizeof(*list));

@@ -18,7 +18,7 @@ static void read_gpus(struct cirun_reading *r, const struct yaml_node *n, struct
     int64_t gpus;
 
     if (n->kind != YAML_SCALAR || text_i64(n->text, 1, MAX_GPUS, &gpus, &ignored))
-        cirun_fail(r, n, "gpus must be a whole number from 1 to %d, found %s%.40s", MAX_GPUS,
+        cirun_fail(r, n, "bad-value", "gpus must be a whole number from 1 to %d, found %s%.40s", MAX_GPUS,
                    n->kind == YAML_SCALAR ? "" : yaml_kind_name(n), n->kind == YAML_SCALAR ? n->text : "");
     else
         out->gpus = (int)gpus;
@@ -53,7 +53,7 @@ static int memory_gb(const char *text, int *out)
 static void read_gpu_memory(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
 {
     if (n->kind != YAML_SCALAR || memory_gb(n->text, &out->gpu_memory_gb))
-        cirun_fail(r, n, "gpu_memory must be whole gigabytes such as 24GB, at most %dGB, found %s%.40s",
+        cirun_fail(r, n, "bad-value", "gpu_memory must be whole gigabytes such as 24GB, at most %dGB, found %s%.40s",
                    MAX_GPU_MEMORY_GB, n->kind == YAML_SCALAR ? "" : yaml_kind_name(n),
                    n->kind == YAML_SCALAR ? n->text : "");
 }
@@ -129,9 +129,9 @@ static void compare_model(const struct subject *s, const struct gpu_type *t)
         return;
     describe(t, has, sizeof(has));
     if (!gpu_model_fits(s->runner->gpu, t->gpu))
-        cirun_warn(s->r, s->gpu, "%s has %s, not %s", t->instance_type, has, s->asked_gpu);
+        cirun_warn(s->r, s->gpu, "gpu-mismatch", "%s has %s, not %s", t->instance_type, has, s->asked_gpu);
     else if (t->slice > 1)
-        cirun_warn(s->r, s->gpu, "%s has only %s, with %d GB", t->instance_type, has, t->gpu_memory_gb);
+        cirun_warn(s->r, s->gpu, "gpu-mismatch", "%s has only %s, with %d GB", t->instance_type, has, t->gpu_memory_gb);
 }
 
 /* Is the known type smaller than muster asks? Then say that it is left out. */
@@ -144,15 +144,15 @@ static bool is_too_small(const struct subject *s, const struct gpu_type *t)
         return false;
     describe(t, has, sizeof(has));
     if (gpu_model_is_foreign(t->gpu)) {
-        cirun_warn(s->r, s->least,
+        cirun_warn(s->r, s->least, "gpu-too-small",
                    "%s is left out: it has %s, and only NVIDIA's can be counted before the runner starts",
                    t->instance_type, has);
         return true;
     }
     if (s->runner->gpus <= whole && s->runner->gpu_memory_gb <= t->gpu_memory_gb)
         return false;
-    cirun_warn(s->r, s->least, "%s is left out: it has %s with %d GB%s, and muster asks for %s", t->instance_type, has,
-               t->gpu_memory_gb, whole > 1 ? " each" : "", s->asked_least);
+    cirun_warn(s->r, s->least, "gpu-too-small", "%s is left out: it has %s with %d GB%s, and muster asks for %s",
+               t->instance_type, has, t->gpu_memory_gb, whole > 1 ? " each" : "", s->asked_least);
     return true;
 }
 
@@ -160,9 +160,10 @@ static bool is_too_small(const struct subject *s, const struct gpu_type *t)
 static bool is_bare(const struct subject *s, const char *type)
 {
     if (s->gpu != NULL)
-        cirun_warn(s->r, s->gpu, "%.60s has no GPU, but %s is asked for", type, s->asked_gpu);
+        cirun_warn(s->r, s->gpu, "gpu-mismatch", "%.60s has no GPU, but %s is asked for", type, s->asked_gpu);
     if (s->least != NULL)
-        cirun_warn(s->r, s->least, "%.60s is left out: it has no GPU, and muster asks for %s", type, s->asked_least);
+        cirun_warn(s->r, s->least, "gpu-too-small", "%.60s is left out: it has no GPU, and muster asks for %s", type,
+                   s->asked_least);
     return s->least != NULL;
 }
 
@@ -174,7 +175,7 @@ static bool is_attached_too_small(const struct subject *s, const char *type)
 
     if (s->gpu == NULL) {
         if (s->least != NULL)
-            cirun_warn(s->r, s->least,
+            cirun_warn(s->r, s->least, "gpu-too-small",
                        "%.60s is left out: it has a GPU only when gpu names one, and muster asks for %s", type,
                        s->asked_least);
         return s->least != NULL;
@@ -182,13 +183,13 @@ static bool is_attached_too_small(const struct subject *s, const char *type)
     most = gpu_catalog_attached(cloud, gpu, 0, 0);
     carrier = gpu_catalog_smallest(cloud, gpu, 0, 0);
     if (most == NULL && carrier != NULL)
-        cirun_warn(s->r, s->gpu, "%s cannot be attached to %.60s; it comes with types such as %s", s->asked_gpu, type,
-                   carrier->instance_type);
+        cirun_warn(s->r, s->gpu, "gpu-mismatch", "%s cannot be attached to %.60s; it comes with types such as %s",
+                   s->asked_gpu, type, carrier->instance_type);
     if (s->least == NULL || most == NULL ||
         gpu_catalog_attached(cloud, gpu, s->runner->gpus, s->runner->gpu_memory_gb) != NULL)
         return false;
-    cirun_warn(s->r, s->least, "%.60s is left out: %s has %d GB and cannot be attached as %s", type, s->asked_gpu,
-               most->gpu_memory_gb, s->asked_least);
+    cirun_warn(s->r, s->least, "gpu-too-small", "%.60s is left out: %s has %d GB and cannot be attached as %s", type,
+               s->asked_gpu, most->gpu_memory_gb, s->asked_least);
     return true;
 }
 
@@ -259,13 +260,15 @@ static const char *choose_from_catalog(const struct subject *s)
     if (t != NULL)
         return t->instance_type;
     if (gpu_catalog_smallest(cloud, gpu, 0, 0) != NULL) {
-        cirun_fail(s->r, s->gpu, "no instance_type of %s with %s is known that has %s; name the instance_type", cloud,
-                   s->asked_gpu, s->asked_least);
+        cirun_fail(s->r, s->gpu, "gpu-unknown",
+                   "no instance_type of %s with %s is known that has %s; name the instance_type", cloud, s->asked_gpu,
+                   s->asked_least);
         return NULL;
     }
     list_models(cloud, &models);
-    cirun_fail(s->r, s->gpu, "no instance_type of %s with %s is known; name the instance_type, or one of the GPUs %s",
-               cloud, s->asked_gpu, models.p);
+    cirun_fail(s->r, s->gpu, "gpu-unknown",
+               "no instance_type of %s with %s is known; name the instance_type, or one of the GPUs %s", cloud,
+               s->asked_gpu, models.p);
     return NULL;
 }
 
@@ -276,7 +279,7 @@ static const char *choose_offer(const struct subject *s)
     char type[GPU_MODEL_MAX + 8];
 
     if (name == NULL) {
-        cirun_fail(s->r, s->gpu,
+        cirun_fail(s->r, s->gpu, "gpu-unknown",
                    "under which name Vast.ai has %s is not known; name the instance_type, such as 1xRTX_4090",
                    s->asked_gpu);
         return NULL;
@@ -296,7 +299,8 @@ static const char *choose(const struct subject *s)
         return choose_offer(s);
     if (gpu_catalog_has_cloud(cloud))
         return choose_from_catalog(s);
-    cirun_fail(s->r, s->gpu, "instance_type is missing: what GPUs the machines of %s have is not known; name %s", cloud,
+    cirun_fail(s->r, s->gpu, "missing-key",
+               "instance_type is missing: what GPUs the machines of %s have is not known; name %s", cloud,
                strcmp(cloud, "openstack") == 0 ? "the flavor that has the GPU"
                                                : "one such as 8vcpu-32gb-100gb, and the GPUs in extra_config.gpu");
     return NULL;
@@ -312,7 +316,7 @@ size_t cirun_gpus(struct cirun_reading *r, const struct yaml_node *map, const st
         return n;
     s = subject_of(r, map, runner);
     if (s.gpu != NULL && gpu_model_is_foreign(runner->gpu)) {
-        cirun_fail(r, s.gpu,
+        cirun_fail(r, s.gpu, "gpu-not-nvidia",
                    "%s is not NVIDIA's, and no other GPU can be checked before the runner starts; leave out gpu "
                    "and name the instance_type",
                    s.asked_gpu);
@@ -325,6 +329,7 @@ size_t cirun_gpus(struct cirun_reading *r, const struct yaml_node *map, const st
         kept = sift(&s, list, n);
     }
     if (kept == 0)
-        cirun_fail(r, s.least, "every instance_type is left out: none has what muster asks for, %s", s.asked_least);
+        cirun_fail(r, s.least, "nothing-left", "every instance_type is left out: none has what muster asks for, %s",
+                   s.asked_least);
     return kept;
 }

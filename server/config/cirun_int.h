@@ -15,9 +15,16 @@ struct cirun_reading {
     size_t n_warnings;
 };
 
-/* Note a diagnostic at a node. */
-void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...) PRINTF(3, 4);
-void cirun_fail(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...) PRINTF(3, 4);
+/* Note a diagnostic at a node. rule: the id of a row of cirun_rules, of the same severity. */
+void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *fmt, ...)
+    PRINTF(4, 5);
+void cirun_fail(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *fmt, ...)
+    PRINTF(4, 5);
+
+/* As these, with what the scalar at `at` was probably meant to be (copied; NULL: nothing is near); severity as the
+ * rule's. */
+void cirun_propose(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *replacement,
+                   const char *fmt, ...) PRINTF(5, 6);
 
 /* An unknown key: a warning with what was probably meant. where: "in a runner". */
 void cirun_unknown_key(struct cirun_reading *r, const struct yaml_node *key, const char *where,

@@ -42,8 +42,8 @@ static void read_cloud(struct cirun_reading *r, const struct yaml_node *n, struc
     }
     near = text_nearest(text, names, ARRAY_LEN(names));
     if (out->cloud == NULL)
-        cirun_fail(
-            r, n,
+        cirun_propose(
+            r, n, "unknown-value", near,
             "unknown cloud \"%.60s\"%s%s%s; the clouds are aws, gcp, azure, digitalocean (do), openstack, oracle, "
             "vast_ai and on_prem",
             text, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
@@ -73,7 +73,7 @@ static void read_labels(struct cirun_reading *r, const struct yaml_node *n, stru
     if (yaml_is_null(n))
         return;
     if (n->kind != YAML_LIST) {
-        cirun_fail(r, n, "labels must be a list of strings, found %s; did you mean \"- ...\" or [...]?",
+        cirun_fail(r, n, "wrong-type", "labels must be a list of strings, found %s; did you mean \"- ...\" or [...]?",
                    yaml_kind_name(n));
         return;
     }
@@ -94,9 +94,9 @@ static void check_count(struct cirun_reading *r, const struct yaml_node *n, stru
 
     (void)out;
     if (yaml_is_null(n) || n->kind != YAML_SCALAR || text_i64(n->text, 0, INT32_MAX, &count, &ignored))
-        cirun_fail(r, n, "count must be a whole number, found %s", yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "count must be a whole number, found %s", yaml_kind_name(n));
     else
-        cirun_warn(r, n, "count is ignored: every job gets a machine of its own");
+        cirun_warn(r, n, "legacy-key", "count is ignored: every job gets a machine of its own");
 }
 
 static void read_extra(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
@@ -106,14 +106,14 @@ static void read_extra(struct cirun_reading *r, const struct yaml_node *n, struc
     if (n->kind == YAML_MAP)
         out->extra = n;
     else
-        cirun_fail(r, n, "extra_config must be a mapping, found %s", yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "extra_config must be a mapping, found %s", yaml_kind_name(n));
 }
 
 static void check_idle(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
 {
     (void)out;
     if (!yaml_is_null(n) && n->kind != YAML_MAP)
-        cirun_fail(r, n, "idle must be a mapping, found %s", yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "idle must be a mapping, found %s", yaml_kind_name(n));
 }
 
 /* The other keys of muster are read by later rules. */
@@ -124,7 +124,7 @@ static void read_muster(struct cirun_reading *r, const struct yaml_node *n, stru
     if (n->kind == YAML_MAP)
         cirun_read_gpus(r, n, out);
     else
-        cirun_fail(r, n, "muster must be a mapping, found %s", yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "muster must be a mapping, found %s", yaml_kind_name(n));
 }
 
 /* Every known key; those without a function belong to cirun_expand. */
@@ -161,12 +161,12 @@ static void check_absent(struct cirun_reading *r, const struct yaml_node *map)
 
     if (yaml_get(map, "cloud") == NULL)
         cirun_fail(
-            r, map,
+            r, map, "missing-key",
             "cloud is missing; it is one of aws, gcp, azure, digitalocean, openstack, oracle, vast_ai and on_prem");
     if (yaml_get(map, "name") == NULL)
-        cirun_warn(r, map, "name is missing: nothing can refer to this runner");
+        cirun_warn(r, map, "no-name", "name is missing: nothing can refer to this runner");
     if (yaml_is_null(labels) || (labels->kind == YAML_LIST && labels->n == 0))
-        cirun_warn(r, map, "no labels: no job's runs-on can name this runner");
+        cirun_warn(r, map, "no-labels", "no labels: no job's runs-on can name this runner");
 }
 
 void cirun_read_runner(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out)

@@ -13,52 +13,77 @@
 
 /* --- diagnostics ------------------------------------------------------------------------------------------------ */
 
-static void note(struct cirun_reading *r, enum cirun_severity severity, int line, int column, const char *fmt,
-                 va_list ap) PRINTF(5, 0);
+/* A place in the file; end 0 is not known. */
+struct place {
+    int line, column, end;
+};
 
-static void note(struct cirun_reading *r, enum cirun_severity severity, int line, int column, const char *fmt,
-                 va_list ap)
+static struct place place_of(const struct yaml_node *n)
+{
+    return (struct place){n->line, n->column, n->end_column};
+}
+
+/* The new diagnostic, or NULL when it is only counted. */
+static struct cirun_diag *note(struct cirun_reading *r, enum cirun_severity severity, struct place at, const char *rule,
+                               const char *fmt, va_list ap) PRINTF(5, 0);
+
+static struct cirun_diag *note(struct cirun_reading *r, enum cirun_severity severity, struct place at, const char *rule,
+                               const char *fmt, va_list ap)
 {
     struct cirun_diag *d;
     size_t *count = severity == CIRUN_ERROR ? &r->yml.n_errors : &r->n_warnings;
 
     if ((*count)++ >= MAX_KEPT)
-        return;
+        return NULL;
     r->diags = mem_realloc_array(r->diags, r->yml.n_diags + 1, sizeof(*r->diags));
     d = &r->diags[r->yml.n_diags++];
-    d->severity = severity;
-    d->line = line;
-    d->column = column;
+    *d = (struct cirun_diag){
+        .severity = severity, .line = at.line, .column = at.column, .end_column = at.end, .rule = rule};
     (void)vsnprintf(d->message, sizeof(d->message), fmt, ap);
     text_tidy(d->message); /* names are cut */
+    return d;
 }
 
-void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...)
+void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    note(r, CIRUN_WARNING, at->line, at->column, fmt, ap);
+    (void)note(r, CIRUN_WARNING, place_of(at), rule, fmt, ap);
     va_end(ap);
 }
 
-void cirun_fail(struct cirun_reading *r, const struct yaml_node *at, const char *fmt, ...)
+void cirun_fail(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    note(r, CIRUN_ERROR, at->line, at->column, fmt, ap);
+    (void)note(r, CIRUN_ERROR, place_of(at), rule, fmt, ap);
     va_end(ap);
 }
 
-static void fail_at(struct cirun_reading *r, int line, int column, const char *fmt, ...) PRINTF(4, 5);
+void cirun_propose(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *replacement,
+                   const char *fmt, ...)
+{
+    const struct cirun_rule *known = cirun_rule_find(rule);
+    struct cirun_diag *d;
+    va_list ap;
 
-static void fail_at(struct cirun_reading *r, int line, int column, const char *fmt, ...)
+    va_start(ap, fmt);
+    d = note(r, known != NULL ? known->severity : CIRUN_ERROR, place_of(at), rule, fmt, ap);
+    va_end(ap);
+    if (d != NULL && replacement != NULL)
+        d->replacement = arena_strdup(r->arena, replacement);
+}
+
+static void fail_at(struct cirun_reading *r, int line, int column, const char *rule, const char *fmt, ...) PRINTF(5, 6);
+
+static void fail_at(struct cirun_reading *r, int line, int column, const char *rule, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    note(r, CIRUN_ERROR, line, column, fmt, ap);
+    (void)note(r, CIRUN_ERROR, (struct place){line, column, 0}, rule, fmt, ap);
     va_end(ap);
 }
 
@@ -110,17 +135,18 @@ void cirun_unknown_key(struct cirun_reading *r, const struct yaml_node *key, con
             near = meant;
     }
     if (near != NULL)
-        cirun_warn(r, key, "unknown key \"%.60s\" in %s is ignored; did you mean \"%s\"?", key->text, where, near);
+        cirun_propose(r, key, "unknown-key", near, "unknown key \"%.60s\" in %s is ignored; did you mean \"%s\"?",
+                      key->text, where, near);
     else
-        cirun_warn(r, key, "unknown key \"%.60s\" in %s is ignored", key->text, where);
+        cirun_warn(r, key, "unknown-key", "unknown key \"%.60s\" in %s is ignored", key->text, where);
 }
 
 const char *cirun_text(struct cirun_reading *r, const struct yaml_node *n, const char *what)
 {
     if (yaml_is_null(n) || n->kind != YAML_SCALAR)
-        cirun_fail(r, n, "%s must be a string, found %s", what, yaml_kind_name(n));
+        cirun_fail(r, n, "wrong-type", "%s must be a string, found %s", what, yaml_kind_name(n));
     else if (*n->text == '\0')
-        cirun_fail(r, n, "%s must not be empty", what);
+        cirun_fail(r, n, "empty-value", "%s must not be empty", what);
     else
         return n->text;
     return NULL;
@@ -134,7 +160,8 @@ static void check_setup_info(struct cirun_reading *r, const struct yaml_node *li
     static const char *const known[] = {"group", "detail"};
 
     if (list->kind != YAML_LIST) {
-        cirun_fail(r, list, "setup_info must be a list of \"- group: ...\" with \"detail: ...\", found %s",
+        cirun_fail(r, list, "wrong-type",
+                   "setup_info must be a list of \"- group: ...\" with \"detail: ...\", found %s",
                    yaml_kind_name(list));
         return;
     }
@@ -142,7 +169,8 @@ static void check_setup_info(struct cirun_reading *r, const struct yaml_node *li
         const struct yaml_node *item = list->items[i];
 
         if (item->kind != YAML_MAP) {
-            cirun_fail(r, item, "an entry of setup_info must be a mapping with group and detail, found %s",
+            cirun_fail(r, item, "wrong-type",
+                       "an entry of setup_info must be a mapping with group and detail, found %s",
                        yaml_kind_name(item));
             continue;
         }
@@ -177,12 +205,12 @@ static void explain_no_runners(struct cirun_reading *r, const struct yaml_node *
 
         if (strcmp(key->text, "runs-on") == 0) {
             cirun_fail(
-                r, key,
+                r, key, "no-runners",
                 "runs-on belongs into a workflow; this file needs a list \"runners:\" whose labels runs-on names");
             return;
         }
         if (is_like_runner(root->pairs[i].value)) {
-            cirun_fail(r, key,
+            cirun_fail(r, key, "no-runners",
                        "%.60s looks like a runner, which belongs into the list \"runners:\"; did you mean "
                        "\"- name: %.60s\" there?",
                        key->text, key->text);
@@ -190,11 +218,11 @@ static void explain_no_runners(struct cirun_reading *r, const struct yaml_node *
         }
     }
     if (is_like_runner(root))
-        cirun_fail(r, root,
+        cirun_fail(r, root, "no-runners",
                    "a runner belongs into the list \"runners:\"; did you mean \"runners:\" and below it "
                    "\"- name: ...\"?");
     else
-        cirun_fail(r, root, "there is no \"runners:\"; expected a list of runners, each \"- name: ...\"");
+        cirun_fail(r, root, "no-runners", "there is no \"runners:\"; expected a list of runners, each \"- name: ...\"");
 }
 
 static void read_top(struct cirun_reading *r, const struct yaml_node *root)
@@ -221,8 +249,9 @@ static bool is_duplicate(struct cirun_reading *r, const struct cirun_runner *run
     for (size_t i = 0; i < n && *one->name != '\0'; i++) {
         if (strcmp(runners[i].name, one->name) != 0)
             continue;
-        cirun_warn(r, one->node, "the name \"%.60s\" is taken by the runner on line %d; this one is ignored: rename it",
-                   one->name, runners[i].line);
+        cirun_warn(r, one->node, "duplicate-name",
+                   "the name \"%.60s\" is taken by the runner on line %d; this one is ignored: rename it", one->name,
+                   runners[i].line);
         return true;
     }
     return false;
@@ -234,15 +263,17 @@ static void read_runners(struct cirun_reading *r, const struct yaml_node *list)
     size_t n = 0;
 
     if (list->kind != YAML_LIST) {
-        cirun_fail(r, list, "runners must be a list, found %s; did you mean \"- name: ...\"?", yaml_kind_name(list));
+        cirun_fail(r, list, "wrong-type", "runners must be a list, found %s; did you mean \"- name: ...\"?",
+                   yaml_kind_name(list));
         return;
     }
     if (list->n == 0)
-        cirun_warn(r, list, "runners is empty: no job gets a machine");
+        cirun_warn(r, list, "empty-runners", "runners is empty: no job gets a machine");
     runners = arena_calloc(r->arena, list->n, sizeof(*runners));
     for (size_t i = 0; i < list->n; i++) {
         if (list->items[i]->kind != YAML_MAP) {
-            cirun_fail(r, list->items[i], "a runner must be a mapping of keys (\"- name: ...\"), found %s",
+            cirun_fail(r, list->items[i], "wrong-type",
+                       "a runner must be a mapping of keys (\"- name: ...\"), found %s",
                        yaml_kind_name(list->items[i]));
             continue;
         }
@@ -259,9 +290,9 @@ static void read_root(struct cirun_reading *r, const struct yaml_node *root)
     const struct yaml_node *runners = yaml_get(root, "runners");
 
     if (yaml_is_null(root)) {
-        cirun_fail(r, root, "the file is empty; expected a list \"runners:\"");
+        cirun_fail(r, root, "no-runners", "the file is empty; expected a list \"runners:\"");
     } else if (root->kind != YAML_MAP) {
-        cirun_fail(r, root, "expected \"runners:\" with a list below it, found %s", yaml_kind_name(root));
+        cirun_fail(r, root, "wrong-type", "expected \"runners:\" with a list below it, found %s", yaml_kind_name(root));
     } else {
         read_top(r, root);
         if (runners != NULL)
@@ -279,7 +310,7 @@ static void note_yaml_error(struct cirun_reading *r, const char *file, const str
         rest += strlen(file);
     if (sscanf(rest, ":%d:%d: %n", &line, &column, &used) == 2)
         rest += used;
-    fail_at(r, line, column, "%s", rest);
+    fail_at(r, line, column, "not-yaml", "%s", rest);
 }
 
 struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file)

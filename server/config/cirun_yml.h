@@ -16,9 +16,24 @@ enum cirun_severity { CIRUN_WARNING, CIRUN_ERROR };
 
 struct cirun_diag {
     enum cirun_severity severity;
-    int line, column;
-    char message[400]; /* what was wrong and what to do */
+    int line, column;        /* from 1 */
+    int end_column;          /* exclusive, on the same line; 0 = not known */
+    const char *rule;        /* id of a row of cirun_rules */
+    const char *replacement; /* what column to end_column was probably meant to be; NULL = nothing is near */
+    char message[400];       /* what was wrong and what to do */
 };
+
+/* What diagnostics can say: one row for each kind, for SARIF, annotations and the documentation page. */
+struct cirun_rule {
+    const char *id; /* kebab-case; stable: people put it into their tools */
+    enum cirun_severity severity;
+    const char *meaning, *remedy; /* a sentence each */
+};
+
+extern const struct cirun_rule cirun_rules[]; /* sorted by id */
+extern const size_t cirun_rules_n;
+
+const struct cirun_rule *cirun_rule_find(const char *id); /* NULL: there is none */
 
 /* One concrete try. Strings are borrowed from the file. */
 struct cirun_candidate {

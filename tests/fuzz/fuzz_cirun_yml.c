@@ -50,7 +50,8 @@ static void check_diags(const struct cirun_yml *c)
         const struct cirun_diag *d = &c->diags[i];
 
         NEED(d->message[0] != '\0' && text_utf8_valid(d->message, strlen(d->message)));
-        NEED(d->line >= 0 && d->column >= 0);
+        NEED(d->line >= 1 && d->column >= 1 && (d->end_column == 0 || d->end_column > d->column));
+        NEED(cirun_rule_find(d->rule) != NULL && cirun_rule_find(d->rule)->severity == d->severity);
         errors += d->severity == CIRUN_ERROR;
     }
     NEED(errors <= c->n_errors && (errors > 0) == (c->n_errors > 0)); /* not all are kept */

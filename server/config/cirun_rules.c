@@ -1,0 +1,54 @@
+/* What the diagnostics of the language are called, mean, and ask for. Sorted by id. */
+#include "server/base/mem.h"
+#include "server/config/cirun_yml.h"
+
+#include <string.h>
+
+const struct cirun_rule cirun_rules[] = {
+    {"bad-value", CIRUN_ERROR,
+     "A value of the right type that its key does not take: out of range, or of another form.",
+     "Write it as the message says."},
+    {"duplicate-name", CIRUN_WARNING, "Two runners have one name; the first stands and the other is ignored.",
+     "Rename one of them."},
+    {"empty-runners", CIRUN_WARNING, "The list of runners is empty: no job gets a machine.",
+     "Write a runner, or delete the file."},
+    {"empty-value", CIRUN_ERROR, "A key has an empty text or an empty list.", "Give it a value, or leave the key out."},
+    {"gpu-mismatch", CIRUN_WARNING, "The instance type does not have the GPU that is asked for.",
+     "Name a type that has it, or correct gpu."},
+    {"gpu-not-nvidia", CIRUN_ERROR, "The GPU is not NVIDIA's, and no other can be checked before the runner starts.",
+     "Leave out gpu and name the instance_type."},
+    {"gpu-too-small", CIRUN_WARNING,
+     "An instance type has fewer or smaller GPUs than muster asks for; its candidates are left out.",
+     "Name a larger type, or ask for less."},
+    {"gpu-unknown", CIRUN_ERROR, "No instance type of this cloud is known to have the GPU that is asked for.",
+     "Name the instance_type, or one of the GPUs that the message lists."},
+    {"legacy-key", CIRUN_WARNING, "A key of older files that has no effect any more.", "Delete the line."},
+    {"list-lengths", CIRUN_WARNING,
+     "Lists of different lengths: every combination is tried instead of reading them side by side.",
+     "Make the lists equally long, or leave it if all combinations are meant."},
+    {"missing-key", CIRUN_ERROR, "A key is missing without which no machine can be made.", "Add it."},
+    {"no-labels", CIRUN_WARNING, "A runner without labels: no job's runs-on can name it.", "Add labels."},
+    {"no-name", CIRUN_WARNING, "A runner without a name: nothing can refer to it.", "Add a name."},
+    {"no-runners", CIRUN_ERROR, "The file has no list of runners.",
+     "Write \"runners:\" and below it a list, each entry beginning with \"- name: …\"."},
+    {"no-spot", CIRUN_WARNING, "The cloud has no spot capacity: preemptible is ignored.", "Leave preemptible out."},
+    {"not-yaml", CIRUN_ERROR, "The file is no YAML, or larger or deeper than any real file.",
+     "Mend the place that the message names."},
+    {"nothing-left", CIRUN_ERROR, "Every candidate was left out, so that no machine can be made.",
+     "Name a larger instance_type, or ask for less."},
+    {"too-many-candidates", CIRUN_WARNING, "The lists give more candidates than are tried.", "Shorten the lists."},
+    {"unknown-key", CIRUN_WARNING, "A key that is not known here is ignored.", "Correct its spelling, or delete it."},
+    {"unknown-value", CIRUN_ERROR, "A value that is none of those that its key takes.",
+     "Take one of those that the message lists."},
+    {"wrong-type", CIRUN_ERROR, "A known key has a value of another type.", "Write the value as the message says."},
+};
+const size_t cirun_rules_n = ARRAY_LEN(cirun_rules);
+
+const struct cirun_rule *cirun_rule_find(const char *id)
+{
+    for (size_t i = 0; i < cirun_rules_n; i++) {
+        if (strcmp(cirun_rules[i].id, id) == 0)
+            return &cirun_rules[i];
+    }
+    return NULL;
+}
