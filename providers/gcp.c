@@ -6,9 +6,8 @@
  * requestId, made from the token, and by the name, which is unique in a zone.
  *
  * The id of a machine is its path, "projects/P/zones/Z/instances/NAME": extra_config may name another project than the
- * account's. Such projects are remembered, so that lists and looks by name go there too; after a restart of muster they
- * are known again when the next launch names them. A machine that powered itself off is TERMINATED, which means
- * stopped: its disk costs until it is deleted.
+ * account's, of those that the operator lists; lists and looks by name go there too. A machine that powered itself off
+ * is TERMINATED, which means stopped: its disk costs until it is deleted.
  */
 #include "providers/common/google_creds.h"
 #include "providers/common/poll.h"
@@ -18,14 +17,12 @@
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #define API_URL "https://compute.googleapis.com"
 #define USER_DATA_MAX ((size_t)256 * 1024)
 #define WAIT_MS (90 * 1000)
-#define MAX_PROJECTS 32
 
 static const struct conf_key account_keys[] = {
     {.name = "zone",
@@ -40,6 +37,9 @@ static const struct conf_key account_keys[] = {
      .type = CONF_STRING,
      .env = "GOOGLE_CLOUD_PROJECT CLOUDSDK_CORE_PROJECT",
      .help = "where machines are made; none = the project of the key or of this machine"},
+    {.name = "projects",
+     .type = CONF_LIST,
+     .help = "other projects that extra_config.project_id may name; none = none"},
     {.name = "network",
      .type = CONF_STRING,
      .help = "a network's name, or the path of a network or subnetwork; none = default"},
@@ -47,19 +47,13 @@ static const struct conf_key account_keys[] = {
     {.name = "token_url", .type = CONF_URL, .help = "where access tokens are fetched instead of what the key says"},
     {.name = NULL}};
 
-/* Other projects in which machines were made. */
-struct projects {
-    pthread_mutex_t lock;
-    char *names[MAX_PROJECTS];
-    size_t n;
-};
-
 struct provider {
     const struct provider_env *env;
     const char *zone, *project, *network; /* NULL = not set */
     struct google_creds *creds;           /* NULL: opened to show only, and there are none */
     struct rest_client api;
-    struct projects others;
+    size_t n_others;
+    const char *const *others; /* projects beside the account's own */
 };
 
 /* ---- the account ---- */
@@ -76,9 +70,6 @@ static void gcp_close(struct provider *p)
     if (p == NULL)
         return;
     google_creds_free(p->creds);
-    for (size_t i = 0; i < p->others.n; i++)
-        free(p->others.names[i]);
-    (void)pthread_mutex_destroy(&p->others.lock);
     free(p);
 }
 
@@ -86,11 +77,17 @@ static int check_account(const struct conf *acct, struct err *e)
 {
     const char *zone = conf_str(acct, "zone"), *project = conf_str(acct, "project"),
                *network = conf_str(acct, "network");
+    const char *const *others;
+    size_t n = conf_list(acct, "projects", &others);
 
     if (zone != NULL && gcp_zone_check(zone, e))
         return err_wrap(e, "clouds.gcp.zone");
     if (project != NULL && gcp_project_check(project, e))
         return err_wrap(e, "clouds.gcp.project");
+    for (size_t i = 0; i < n; i++) {
+        if (gcp_project_check(others[i], e))
+            return err_wrap(e, "clouds.gcp.projects");
+    }
     return network != NULL && gcp_network_check(network, e) ? err_wrap(e, "clouds.gcp.network") : 0;
 }
 
@@ -125,7 +122,7 @@ static int gcp_open(const struct conf *acct, const struct provider_env *env, str
     p->project = conf_str(acct, "project");
     p->network = conf_str(acct, "network");
     p->creds = creds;
-    (void)pthread_mutex_init(&p->others.lock, NULL);
+    p->n_others = conf_list(acct, "projects", &p->others);
     p->api = (struct rest_client){.http = env->http,
                                   .dialect = &gcp_dialect,
                                   .base = conf_str(acct, "endpoint_url"),
@@ -140,14 +137,18 @@ static int gcp_open(const struct conf *acct, const struct provider_env *env, str
 
 /* ---- where ---- */
 
+/* The account's own project as far as its settings tell, or NULL. */
+static const char *set_project(const struct provider *p)
+{
+    return p->project == NULL && p->creds != NULL ? google_creds_project(p->creds) : p->project;
+}
+
 /* The account's own project, which may have to be asked for; "<project>" in a request that is only shown. */
 static int home_project(const struct provider *p, bool show, char out[GCP_PROJECT_SIZE], struct err *e)
 {
     AUTO_CACHE_REF struct cache_ref *ref = NULL;
-    const char *project = p->project;
+    const char *project = set_project(p);
 
-    if (project == NULL && p->creds != NULL)
-        project = google_creds_project(p->creds);
     if (project == NULL && show)
         project = "<project>";
     if (project == NULL) {
@@ -159,31 +160,21 @@ static int home_project(const struct provider *p, bool show, char out[GCP_PROJEC
     return 0;
 }
 
-static void remember(struct provider *p, const char *project)
+/* May a file name this project? home: the account's own, NULL = not known. Machines elsewhere would neither be paid for
+ * by whom the operator thinks, nor be found again. */
+static int check_project(const struct provider *p, const char *project, const char *home, struct err *e)
 {
-    struct projects *o = &p->others;
-    bool known = false;
+    bool fits = (home != NULL && strcmp(project, home) == 0) || (p->env->http == NULL && p->n_others == 0);
 
-    (void)pthread_mutex_lock(&o->lock);
-    for (size_t i = 0; i < o->n; i++)
-        known = known || strcmp(o->names[i], project) == 0;
-    if (!known && o->n < MAX_PROJECTS)
-        o->names[o->n++] = mem_strdup(project);
-    (void)pthread_mutex_unlock(&o->lock);
-}
-
-/* The i-th project to look into, the account's own first; *more false = there are no more. */
-static int nth_project(struct provider *p, size_t i, char out[GCP_PROJECT_SIZE], bool *more, struct err *e)
-{
-    *more = true;
-    if (i == 0)
-        return home_project(p, false, out, e);
-    (void)pthread_mutex_lock(&p->others.lock);
-    *more = i <= p->others.n;
-    if (*more)
-        (void)snprintf(out, GCP_PROJECT_SIZE, "%s", p->others.names[i - 1]);
-    (void)pthread_mutex_unlock(&p->others.lock);
-    return 0;
+    for (size_t i = 0; i < p->n_others; i++)
+        fits = fits || strcmp(p->others[i], project) == 0;
+    if (fits)
+        return 0;
+    return err_set(
+        e, ERR_INVALID,
+        "extra_config.project_id: \"%.63s\" is not the account's own project, and the operator does not list it "
+        "in clouds.gcp.projects",
+        project);
 }
 
 static int zone_of(const struct provider *p, const char *region, char out[64], struct err *e)
@@ -206,9 +197,10 @@ static int locate(const struct provider *p, const struct launch_request *r, bool
 {
     const char *project;
 
-    if (gcp_project_of(r->spec, &project, e) || zone_of(p, r->spec->region, out->zone, e))
+    if (gcp_project_of(r->spec, &project, e) || zone_of(p, r->spec->region, out->zone, e) ||
+        home_project(p, show, out->project, e))
         return -1;
-    if (project == NULL && home_project(p, show, out->project, e))
+    if (project != NULL && check_project(p, project, out->project, e))
         return -1;
     if (project != NULL)
         (void)snprintf(out->project, GCP_PROJECT_SIZE, "%s", project);
@@ -252,6 +244,25 @@ static int check_spec(const struct machine_spec *s, struct err *e)
     return 0;
 }
 
+/* What reaches beyond the new machine: the rights of an account, disks with somebody's data, networks of the inside. */
+static int check_rights(const struct provider *p, const struct machine_spec *s, struct err *e)
+{
+    static const struct {
+        const char *key, *gives;
+    } keys[] = {
+        {"serviceAccounts", "gives the job their rights"},
+        {"existingDisk", "gives the job what is on it"},
+        {"networkInterfaces", "puts the job into a network of its choice"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(keys) && !p->env->allow_privileged; i++) {
+        if (json_object_get(s->extra, keys[i].key) != NULL)
+            return err_set(e, ERR_INVALID, "extra_config.%s %s: policy.allow_privileged does not allow it", keys[i].key,
+                           keys[i].gives);
+    }
+    return 0;
+}
+
 /* The whole body is made, for its mistakes; the project does not matter to them. */
 static int gcp_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
@@ -259,15 +270,14 @@ static int gcp_check(struct provider *p, const struct machine_spec *s, struct er
     AUTO_JSON json_t *body = NULL;
     struct gcp_image image;
     struct gcp_place at = {.project = "<project>", .network = p->network};
-    const char *project;
+    const char *project, *home = set_project(p);
     char zone[64];
 
-    if (check_spec(s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e))
+    if (check_spec(s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e) || check_rights(p, s, e))
         return -1;
-    if (json_object_get(s->extra, "serviceAccounts") != NULL && !p->env->allow_privileged)
-        return err_set(
-            e, ERR_INVALID,
-            "extra_config.serviceAccounts gives the job their rights: policy.allow_privileged does not allow it");
+    /* a project that only the metadata service tells is known when the machine is launched */
+    if (project != NULL && (home != NULL || p->n_others > 0 || p->creds == NULL) && check_project(p, project, home, e))
+        return -1;
     at.zone = zone;
     return gcp_body(&at, &r, &image, &body, e);
 }
@@ -301,28 +311,26 @@ static int find(const struct provider *p, const struct gcp_vm *vm, struct sight 
     return 0;
 }
 
-/* A project that somebody's file named and that refuses us holds nothing that we could find. */
-static bool is_closed(size_t project, const struct err *e)
+/* The i-th project to look into, the account's own first; there is one more than others. */
+static int nth_project(const struct provider *p, size_t i, char out[GCP_PROJECT_SIZE], struct err *e)
 {
-    return project > 0 && (e->kind == ERR_AUTH || e->kind == ERR_INVALID || e->kind == ERR_GONE);
+    if (i == 0)
+        return home_project(p, false, out, e);
+    (void)snprintf(out, GCP_PROJECT_SIZE, "%s", p->others[i - 1]);
+    return 0;
 }
 
 /* In the zone of the reference, in each project; *vm is where it was found. */
 static int find_by_name(struct provider *p, const struct instance *ref, struct gcp_vm *vm, struct sight *out,
                         struct err *e)
 {
-    bool more = true;
-
     if (zone_of(p, ref->region, vm->zone, e))
         return -1;
     if (!rest_is_id(ref->name, "-", 63))
         return err_set(e, ERR_INVALID, "\"%.63s\" is not the name of an instance", ref->name);
     (void)snprintf(vm->name, sizeof(vm->name), "%s", ref->name);
-    for (size_t i = 0; more; i++) {
-        *out = (struct sight){.i = {.why = ERR_NONE}};
-        if (nth_project(p, i, vm->project, &more, e))
-            return -1;
-        if (more && find(p, vm, out, e) && !is_closed(i, e))
+    for (size_t i = 0; i <= p->n_others; i++) {
+        if (nth_project(p, i, vm->project, e) || find(p, vm, out, e))
             return -1;
         if (out->ours)
             return 0;
@@ -376,12 +384,11 @@ static int gcp_list(struct provider *p, const char *region,
 {
     char project[GCP_PROJECT_SIZE];
     const struct gcp_list l = {.api = &p->api, .deployment = p->env->deployment, .each = each, .arg = arg};
-    bool more = true;
 
     if (region != NULL && gcp_zone_check(region, e))
         return -1;
-    for (size_t i = 0; more; i++) {
-        if (nth_project(p, i, project, &more, e) || (more && gcp_list_project(&l, project, e) && !is_closed(i, e)))
+    for (size_t i = 0; i <= p->n_others; i++) {
+        if (nth_project(p, i, project, e) || gcp_list_project(&l, project, e))
             return -1;
     }
     return 0;
@@ -556,15 +563,12 @@ static int gcp_launch(struct provider *p, const struct launch_request *r, struct
     AUTO_JSON json_t *body = NULL;
     AUTO_BUF struct buf path = BUF_INIT(4096);
     struct launch l = {.p = p, .r = r, .made = {.why = ERR_NONE}};
-    const char *other;
     int rc;
 
     if (gcp_check(p, r->spec, e) || check_request(r, e) || locate(p, r, false, &l.vm, e) ||
-        make_insert(p, r, &l.vm, &path, &body, &l.call, e) || gcp_project_of(r->spec, &other, e))
+        make_insert(p, r, &l.vm, &path, &body, &l.call, e))
         return -1;
     rc = rest_do(&p->api, &l.call, &res, e);
-    if (other != NULL && (rc == 0 || e->kind == ERR_RETRY || e->kind == ERR_CONFLICT))
-        remember(p, other);
     if (rc == 0)
         rc = settle(&l, &res, e);
     else if (e->kind == ERR_CONFLICT)

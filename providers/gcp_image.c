@@ -1,6 +1,7 @@
 #include "providers/gcp_image.h"
 
 #include "providers/common/rest.h"
+#include "providers/gcp_spec.h"
 #include "server/base/text.h"
 
 #include <stdio.h>
@@ -35,7 +36,9 @@ static int refuse(const char *image, struct err *e)
 /* In angle brackets: not known yet, for a request that is only shown. */
 static bool is_project(const char *s)
 {
-    return rest_is_id(s, "-:.", PROJECT_MAX_LEN) || strcmp(s, "<project>") == 0;
+    struct err ignored;
+
+    return gcp_project_check(s, &ignored) == 0 || strcmp(s, "<project>") == 0;
 }
 
 static bool is_name(const char *s)

@@ -45,9 +45,39 @@ int gcp_zone_check(const char *zone, struct err *e)
     return err_set(e, ERR_INVALID, "region \"%.40s\" is not a zone of Google Cloud: write it like us-central1-a", zone);
 }
 
+/* Lower-case letters, digits and hyphens, a letter first, no hyphen last. */
+static bool is_plain_name(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(s[i] >= 'a' && s[i] <= 'z') && (i == 0 || !((s[i] >= '0' && s[i] <= '9') || s[i] == '-')))
+            return false;
+    }
+    return n > 0 && s[n - 1] != '-';
+}
+
+/* "example.com": labels between dots, at least two. */
+static bool is_domain(const char *s, size_t n)
+{
+    size_t begin = 0, labels = 0;
+
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && s[i] != '.')
+            continue;
+        if (!is_plain_name(s + begin, i - begin))
+            return false;
+        begin = i + 1;
+        labels++;
+    }
+    return labels > 1;
+}
+
+/* "my-project-123456", and the old form "example.com:my-project". */
 int gcp_project_check(const char *project, struct err *e)
 {
-    if (rest_is_id(project, "-:.", 63))
+    const char *colon = strchr(project, ':'), *id = colon != NULL ? colon + 1 : project;
+
+    if (strlen(project) <= 63 && is_plain_name(id, strlen(id)) &&
+        (colon == NULL || is_domain(project, (size_t)(colon - project))))
         return 0;
     return err_set(e, ERR_INVALID, "project \"%.40s\" is not the id of a project: write it like my-project-123456",
                    project);

@@ -65,6 +65,7 @@ static void be_windows(struct order *o)
 
 int main(void)
 {
+    static const struct bed_setting others = {"projects", "gpu-test-runners"};
     static const struct bed_setting subnet = {"network", "projects/h/regions/us-central1/subnetworks/ci"};
 
     recorded_launch("on demand", &fake_gcp, NULL, 0, NULL);
@@ -75,7 +76,7 @@ int main(void)
     recorded_launch("disks", &fake_gcp, NULL, 0, have_disks);
     recorded_launch("network of the file", &fake_gcp, NULL, 0, have_network);
     recorded_launch("network of the account", &fake_gcp, &subnet, 1, NULL);
-    recorded_launch("project, identity, nested machines", &fake_gcp, NULL, 0, have_identity);
+    recorded_launch("project, identity, nested machines", &fake_gcp, &others, 1, have_identity);
     recorded_launch("Windows", &fake_gcp, NULL, 0, be_windows);
     recorded_others(&fake_gcp);
     return 0;

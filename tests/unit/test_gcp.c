@@ -41,15 +41,18 @@ static const char *create_path(struct bed *b)
 
 /* ---- projects and deployments ---- */
 
-static void test_gcp__another_project_gets_the_machine_and_is_looked_into_from_then_on(void **state)
+static void test_gcp__a_listed_project_gets_the_machine_and_is_always_looked_into(void **state)
 {
-    AUTO_BED struct bed *b = plain_bed();
+    static const struct bed_setting listed = {"projects", "gpu-test-runners"};
+    AUTO_BED struct bed *b = bed_open(&fake_gcp, &listed, 1);
     AUTO_ORDER struct order o;
     struct instance got, ref = bed_ref(b, "", "muster-a");
     struct bed_seen seen = {0};
     struct err e;
 
     (void)state;
+    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e); /* before any launch: as after a restart */
+    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/zones/*/instances/muster-a"), 1);
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.extra = o.extra = quoted("{'project_id':'gpu-test-runners'}");
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
@@ -58,28 +61,40 @@ static void test_gcp__another_project_gets_the_machine_and_is_looked_into_from_t
     assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
     assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/my-project/aggregated/instances"), 1);
     assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/aggregated/instances"), 1);
-    b->cloud.machines[0].gone = true;
-    assert_ok(b->ops->describe(b->p, &ref, &got, &e), e);
-    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/zones/*/instances/muster-a"), 1);
 }
 
-static void test_gcp__a_project_that_refuses_a_launch_is_not_looked_into(void **state)
+static void test_gcp__a_project_that_the_operator_does_not_list_gets_no_request(void **state)
 {
     AUTO_BED struct bed *b = plain_bed();
-    AUTO_FREE char *refusal = fake_fixture("gcp", "not-permitted.json");
     AUTO_ORDER struct order o;
-    struct bed_seen seen = {0};
     struct instance got;
     struct err e;
 
     (void)state;
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.extra = o.extra = quoted("{'project_id':'not-ours'}");
-    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 403, .body = refusal});
-    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_AUTH, "forbidden", e);
-    fake_set_fault(&b->cloud, NULL);
-    assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/not-ours/aggregated/instances"), 0);
+    assert_fails(b->ops->check(b->p, &o.spec, &e), ERR_INVALID, "clouds.gcp.projects", e);
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "\"not-ours\"", e);
+    assert_int_equal(asked_count(b, "POST", "*/projects/*"), 0);
+    json_decref(o.extra);
+    o.spec.extra = o.extra = quoted("{'project_id':'my-project'}");
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+}
+
+static void test_gcp__a_listed_project_that_refuses_us_fails_the_list(void **state)
+{
+    static const struct bed_setting listed = {"projects", "gpu-test-runners"};
+    static const struct fake_fault then = {.skip = 1000};
+    AUTO_FREE char *refusal = fake_fixture("gcp", "not-permitted.json");
+    const struct fake_fault second = {
+        .status = 403, .body = refusal, .skip = 1, .next = &then}; /* after the own list */
+    AUTO_BED struct bed *b = bed_open(&fake_gcp, &listed, 1);
+    struct bed_seen seen = {0};
+    struct err e;
+
+    (void)state;
+    fake_set_fault(&b->cloud, &second);
+    assert_fails(b->ops->list(b->p, NULL, bed_see, &seen, &e), ERR_AUTH, "forbidden", e);
 }
 
 static void test_gcp__a_deployment_is_told_apart_in_the_alphabet_of_labels(void **state)
@@ -263,23 +278,6 @@ static void test_gcp__a_token_whose_operation_failed_for_haste_is_not_repeated(v
     fake_set_fault(&b->cloud, &first);
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "too often", e);
     assert_int_equal(e.retry_after_s, 30);
-}
-
-static void test_gcp__another_project_whose_machine_was_adopted_is_looked_into_from_then_on(void **state)
-{
-    AUTO_BED struct bed *b = plain_bed();
-    AUTO_ORDER struct order o;
-    struct bed_seen seen = {0};
-    struct instance got;
-    struct err e;
-
-    (void)state;
-    (void)fake_add(&b->cloud, "muster-a", "another-request-id", BED_DEPLOYMENT);
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.spec.extra = o.extra = json_pack("{s:s}", "project_id", "gpu-test-runners");
-    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    assert_ok(b->ops->list(b->p, NULL, bed_see, &seen, &e), e);
-    assert_int_equal(asked_count(b, "GET", "/compute/v1/projects/gpu-test-runners/aggregated/instances"), 1);
 }
 
 /* PROVIDERS.md trap 14 */
@@ -533,8 +531,9 @@ static void test_gcp__architectures_are_told_by_the_family(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gcp__another_project_gets_the_machine_and_is_looked_into_from_then_on),
-        cmocka_unit_test(test_gcp__a_project_that_refuses_a_launch_is_not_looked_into),
+        cmocka_unit_test(test_gcp__a_listed_project_gets_the_machine_and_is_always_looked_into),
+        cmocka_unit_test(test_gcp__a_project_that_the_operator_does_not_list_gets_no_request),
+        cmocka_unit_test(test_gcp__a_listed_project_that_refuses_us_fails_the_list),
         cmocka_unit_test(test_gcp__a_deployment_is_told_apart_in_the_alphabet_of_labels),
         cmocka_unit_test(test_gcp__trap_4_a_failed_operation_on_http_200_is_a_refusal_and_what_it_left_is_removed),
         cmocka_unit_test(test_gcp__a_launch_whose_operation_takes_long_is_on_its_way),
@@ -546,7 +545,6 @@ int main(void)
         cmocka_unit_test(test_gcp__an_earlier_machine_that_is_still_ending_is_not_adopted),
         cmocka_unit_test(test_gcp__what_a_failed_launch_left_and_could_not_be_removed_keeps_its_outcome_open),
         cmocka_unit_test(test_gcp__a_token_whose_operation_failed_for_haste_is_not_repeated),
-        cmocka_unit_test(test_gcp__another_project_whose_machine_was_adopted_is_looked_into_from_then_on),
         cmocka_unit_test(test_gcp__trap_14_a_refused_token_is_renewed_once_and_the_call_repeated),
         cmocka_unit_test(test_gcp__trap_5_terminated_means_stopped_and_each_state_has_its_meaning),
         cmocka_unit_test(test_gcp__a_spot_machine_that_google_took_back_says_so),

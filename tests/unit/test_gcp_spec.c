@@ -2,6 +2,7 @@
 #include "tests/support/unit.h"
 
 #include "providers/gcp_image.h"
+#include "providers/gcp_spec.h"
 #include "server/base/json.h"
 #include "tests/support/cloud_bed.h"
 
@@ -346,6 +347,7 @@ static void test_gcp_spec__disks_that_a_launch_makes_go_with_it_and_others_stay(
     AUTO_ORDER struct order o;
 
     (void)state;
+    b->env.allow_privileged = true;
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.r.n_tags = 1;
     field_is(
@@ -408,6 +410,8 @@ static void test_gcp_spec__disks_that_cannot_be_are_refused_by_name(void **state
     refuses(b, &o, "{'baseDisk':100}", "baseDisk");
     refuses(b, &o, "{'baseDisk':{'diskType':'a/../b'}}", "baseDisk.diskType");
     refuses(b, &o, "{'additionalDisk':{'diskType':'pd-ssd'}}", "additionalDisk.diskSizeGb is missing");
+    refuses(b, &o, "{'existingDisk':{'source':'x'}}", "policy.allow_privileged");
+    b->env.allow_privileged = true;
     refuses(b, &o, "{'existingDisk':{'deviceName':'x'}}", "existingDisk");
     refuses(b, &o, "{'existingDisk':'x'}", "existingDisk");
 }
@@ -432,6 +436,8 @@ static void test_gcp_spec__the_network_is_the_accounts_or_what_the_file_says(voi
 
         order_init(&o, b, "muster-a", "muster-a-0-0");
         field_is(b, &o, NULL, "networkInterfaces", rows[i].interfaces);
+        refuses(b, &o, "{'networkInterfaces':[{'subnetwork':'s'}]}", "policy.allow_privileged");
+        b->env.allow_privileged = true;
         field_is(b, &o, "{'networkInterfaces':[{'subnetwork':'s','nicType':'GVNIC'}]}", "networkInterfaces",
                  "[{'subnetwork':'s','nicType':'GVNIC'}]");
         refuses(b, &o, "{'networkInterfaces':'default'}", "networkInterfaces");
@@ -466,11 +472,20 @@ static void test_gcp_spec__identity_and_nested_machines_are_as_asked(void **stat
 
 static void test_gcp_spec__a_project_that_can_be_none_is_refused(void **state)
 {
+    static const char *const names[] = {
+        "../evil",        "..",    ".",           "a..b",           "A-project", "1-project",
+        "project-",       "a.b",   "x:project",   "example..com:p", ".com:p",    "example.com:",
+        "example.com:..", "a:b:c", "my-project/x"};
     AUTO_BED struct bed *b = plain_bed();
     AUTO_ORDER struct order o;
+    struct err e;
 
     (void)state;
     order_init(&o, b, "muster-a", "muster-a-0-0");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_fails(gcp_project_check(names[i], &e), ERR_INVALID, "is not the id of a project", e);
+    assert_ok(gcp_project_check("my-project-123456", &e), e);
+    assert_ok(gcp_project_check("example.com:my-project", &e), e);
     refuses(b, &o, "{'project_id':'../evil'}", "project_id");
     refuses(b, &o, "{'project_id':7}", "project_id");
 }
