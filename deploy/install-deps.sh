@@ -4,7 +4,7 @@
 # build: what compiling muster needs; test (the default): what testing needs too; fuzz: what make fuzz needs beside them
 set -eu
 packages="gcc libc6-dev make pkg-config gawk libmicrohttpd-dev libssl-dev libjansson-dev libcurl4-openssl-dev libyaml-dev
-libsqlite3-dev libexpat1-dev ca-certificates"
+libsqlite3-dev libexpat1-dev ca-certificates tzdata"
 case ${1:-test} in
 build) ;;
 test) packages="$packages libcmocka-dev clang-format-14 shellcheck curl procps openssl sqlite3 python3 git" ;;

@@ -23,6 +23,8 @@ int text_rfc3339_ms(const char *s, size_t len, int64_t *out, struct err *e) MUST
 int text_http_date_ms(const char *s, int64_t *out, struct err *e) MUST_USE;
 /* "2021-09-13T02:21:13Z"; out holds at least 21 bytes. */
 void text_format_rfc3339(int64_t ms, char out[21]);
+/* Days from 1970-01-01 to a date of the Gregorian calendar; month and day from 1. */
+int64_t text_days_from_date(int64_t year, int64_t month, int64_t day);
 
 void text_hex(const unsigned char *data, size_t len, char *out); /* lower case; out holds 2 * len + 1 */
 int text_unhex(const char *s, size_t len, unsigned char *out, struct err *e) MUST_USE; /* either case; len even */

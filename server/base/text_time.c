@@ -11,9 +11,8 @@ struct moment {
     int year, month, day, hour, minute, second; /* month and day from 1 */
 };
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar, by counting years from March, so that the leap day is
- * the last day of a year. */
-static int64_t days_from_date(int64_t year, int64_t month, int64_t day)
+/* By counting years from March, so that the leap day is the last day of a year. */
+int64_t text_days_from_date(int64_t year, int64_t month, int64_t day)
 {
     int64_t y = month > 2 ? year : year - 1;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -26,8 +25,8 @@ static int64_t days_from_date(int64_t year, int64_t month, int64_t day)
 
 static int days_in_month(int year, int month)
 {
-    return (int)(days_from_date(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1) -
-                 days_from_date(year, month, 1));
+    return (int)(text_days_from_date(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1) -
+                 text_days_from_date(year, month, 1));
 }
 
 static bool is_moment(const struct moment *t)
@@ -38,7 +37,7 @@ static bool is_moment(const struct moment *t)
 
 static int64_t moment_ms(const struct moment *t)
 {
-    int64_t days = days_from_date(t->year, t->month, t->day);
+    int64_t days = text_days_from_date(t->year, t->month, t->day);
 
     return (((days * 24 + t->hour) * 60 + t->minute) * 60 + t->second) * 1000;
 }
@@ -132,7 +131,7 @@ int text_http_date_ms(const char *s, int64_t *out, struct err *e)
     return 0;
 }
 
-/* The inverse of days_from_date. */
+/* The inverse of text_days_from_date. */
 static void date_from_days(int64_t days, struct moment *t)
 {
     int64_t z = days + 719468;

@@ -13,6 +13,7 @@ struct cirun_reading {
     struct arena *arena;
     struct cirun_diag *diags;
     size_t n_warnings;
+    struct tz_set *zones; /* named by schedules; NULL until the first */
 };
 
 /* Note a diagnostic at a node. rule: the id of a row of cirun_rules, of the same severity. */
@@ -43,6 +44,10 @@ void cirun_read_gpus(struct cirun_reading *r, const struct yaml_node *muster, st
  * instance_type is filled in, those known to be too small go. Returns how many are left, at the front. */
 size_t cirun_gpus(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_runner *runner,
                   struct cirun_candidate *list, size_t n);
+
+/* The mapping `idle`; and, once the whole runner is read, whether a warm runner would keep what it restricts. */
+void cirun_read_idle(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out);
+void cirun_check_idle(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
 
 /* The chain of candidates of one runner, whose cloud may be NULL after an error. */
 void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);

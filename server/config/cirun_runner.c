@@ -109,13 +109,6 @@ static void read_extra(struct cirun_reading *r, const struct yaml_node *n, struc
         cirun_fail(r, n, "wrong-type", "extra_config must be a mapping, found %s", yaml_kind_name(n));
 }
 
-static void check_idle(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
-{
-    (void)out;
-    if (!yaml_is_null(n) && n->kind != YAML_MAP)
-        cirun_fail(r, n, "wrong-type", "idle must be a mapping, found %s", yaml_kind_name(n));
-}
-
 /* The other keys of muster are read by later rules. */
 static void read_muster(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
 {
@@ -134,7 +127,7 @@ static const struct {
 } keys[] = {
     {"name", read_name},          {"cloud", read_cloud},       {"gpu", read_gpu},
     {"instance_type", NULL},      {"machine_image", NULL},     {"region", NULL},
-    {"preemptible", NULL},        {"labels", read_labels},     {"idle", check_idle},
+    {"preemptible", NULL},        {"labels", read_labels},     {"idle", cirun_read_idle},
     {"extra_config", read_extra}, {"workflow", read_workflow}, {"run_only_when_triggered_by", read_team},
     {"count", check_count},       {"muster", read_muster},
 };
@@ -177,5 +170,6 @@ void cirun_read_runner(struct cirun_reading *r, const struct yaml_node *map, str
     for (size_t i = 0; i < map->n; i++)
         read_pair(r, &map->pairs[i], out);
     check_absent(r, map);
+    cirun_check_idle(r, map, out);
     cirun_expand(r, map, out);
 }

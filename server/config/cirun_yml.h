@@ -8,6 +8,7 @@
 #define MUSTER_CONFIG_CIRUN_YML_H
 
 #include "server/base/yaml.h"
+#include "server/config/idle.h"
 
 #define CIRUN_YML_MAX ((size_t)256 * 1024)
 #define CIRUN_YML_MAX_CANDIDATES 64
@@ -56,6 +57,7 @@ struct cirun_runner {
     const char *const *labels;
     size_t n_candidates;
     const struct cirun_candidate *candidates;
+    struct idle_spec idle;         /* warm machines; kind IDLE_NONE without */
     const struct yaml_node *extra; /* extra_config, or NULL */
     const struct yaml_node *node;  /* the whole mapping: idle, muster: read by later rules */
 };

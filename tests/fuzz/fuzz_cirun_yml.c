@@ -19,6 +19,8 @@ static void check_runner(const struct cirun_runner *r)
     check_text(r->workflow, false);
     check_text(r->team, false);
     NEED(r->cloud[0] != '\0' && r->line >= 1 && r->node != NULL);
+    NEED(idle_wanted(&r->idle, 1798761599000, 1798761599000) <= IDLE_MAX_REPLICAS);
+    NEED(idle_next_change(&r->idle, 1798761599000, 1798761599000) > 1798761599000);
     NEED(r->n_candidates >= 1 && r->n_candidates <= CIRUN_YML_MAX_CANDIDATES);
     for (size_t i = 0; i < r->n_labels; i++)
         check_text(r->labels[i], true);

@@ -56,7 +56,6 @@ static void test_cirun_yml__a_runner_is_read_with_all_its_keys(void **state)
                                            "    labels: [cirun-gpu, linux]\n"
                                            "    workflow: .github/workflows/train.yml\n"
                                            "    run_only_when_triggered_by: ml\n"
-                                           "    idle: {replicas: 1}\n"
                                            "    extra_config: {env_vars: {A: b}}\n"
                                            "    muster: {lifetime: 6h}\n");
     const struct cirun_runner *r = c->runners;
@@ -304,7 +303,7 @@ static void test_cirun_yml__a_known_key_of_the_wrong_type_is_an_error(void **sta
         {"preemptible: {a: b}", "preemptible must be true, false or a list of these, found a mapping"},
         {"labels: gpu", "labels must be a list of strings, found a string; did you mean \"- ...\" or [...]?"},
         {"labels: [a, {b: c}]", "a label must be a string, found a mapping"},
-        {"idle: 1", "idle must be a mapping, found a string"},
+        {"idle: 1", "idle must be a mapping with replicas, schedule or usage_based, found a string"},
         {"muster: []", "muster must be a mapping, found a list"},
         {"muster: {gpus: 0}", "gpus must be a whole number from 1 to 64, found 0"},
         {"muster: {gpus: 65}", "gpus must be a whole number from 1 to 64, found 65"},
