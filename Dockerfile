@@ -12,8 +12,8 @@ RUN make -j"$(nproc)" DEPS=build B=/out && make DEPS=build B=/out DESTDIR=/image
 
 FROM ${RUN_BASE}
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends ca-certificates tzdata libmicrohttpd12 libssl3 libjansson4 libcurl4 \
-        libyaml-0-2 libsqlite3-0 libexpat1 >/dev/null \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates tzdata libmicrohttpd12 \
+        libssl3 libjansson4 libcurl4 libyaml-0-2 libsqlite3-0 libexpat1 >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && useradd --uid 10001 --no-create-home --home-dir /var/lib/muster --shell /usr/sbin/nologin muster \
     && install -d -o muster -g muster -m 0700 /var/lib/muster
