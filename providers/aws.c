@@ -5,9 +5,9 @@
  * subnet tried, so a repetition finds the first result. Instance, volumes and network interface carry the same tags and
  * end together: the instance terminates when the guest powers off.
  */
-#include "providers/aws_instance.h"
 #include "providers/common/aws_find.h"
 #include "providers/common/aws_image.h"
+#include "providers/common/aws_instance.h"
 #include "providers/common/aws_profile.h"
 #include "providers/common/aws_run.h"
 #include "providers/common/memo.h"
@@ -262,17 +262,6 @@ static int aws_list(struct provider *p, const char *region,
     return aws_find_each(&p->client, l.region, &f, look_at, &l, e);
 }
 
-/* The one that is most alive. */
-static int keep_best(void *arg, const struct instance *i, struct err *e)
-{
-    struct instance *best = arg;
-
-    (void)e;
-    if (best->id[0] == '\0' || i->state < best->state)
-        *best = *i;
-    return 0;
-}
-
 struct wanted {
     const char *region, *id;
     struct instance *out;
@@ -305,7 +294,7 @@ static int find(const struct provider *p, const char *region, const struct insta
                 struct err *e)
 {
     AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
-    struct looking l = {.p = p, .region = region, .name = ref->name, .each = keep_best, .arg = found};
+    struct looking l = {.p = p, .region = region, .name = ref->name, .each = instance_keep_best, .arg = found};
     struct wanted w = {.region = region, .id = ref->id, .out = found};
 
     if (ref->id[0] != '\0') {
@@ -469,7 +458,7 @@ static int find_earlier(void *arg, bool *found, struct err *e)
     const struct attempt *a = arg;
     AUTO_AWS_FIND struct aws_find f = AWS_FIND_INIT;
     struct instance one = {.why = ERR_NONE};
-    struct looking l = {.p = a->p, .region = a->region, .name = a->r->name, .each = keep_best, .arg = &one};
+    struct looking l = {.p = a->p, .region = a->region, .name = a->r->name, .each = instance_keep_best, .arg = &one};
     char tokens[MAX_SUBNETS][64];
     const char *values[MAX_SUBNETS];
 

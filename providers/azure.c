@@ -7,9 +7,10 @@
  * while parts are left a machine counts as stopped, as one does that powered itself off: it costs until it is
  * destroyed. The id of a machine is its name: the resource group is the account's.
  */
-#include "providers/azure_instance.h"
-#include "providers/azure_request.h"
 #include "providers/common/azure_creds.h"
+#include "providers/common/azure_instance.h"
+#include "providers/common/azure_request.h"
+#include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 

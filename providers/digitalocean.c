@@ -233,8 +233,7 @@ static int read_droplet(const json_t *doc, struct instance *out, struct err *e)
     struct instance i = {.why = ERR_NONE};
     const char *status, *created = NULL, *region = NULL, *name = tag_of(doc, TAG_MACHINE);
     const char *expires = tag_of(doc, TAG_EXPIRES);
-    struct err ignored;
-    int64_t id, expires_s = 0;
+    int64_t id;
 
     if (js_i64(doc, "id", &id, e) || js_str(doc, "status", &status, e) || js_opt_str(doc, "created_at", &created, e) ||
         js_opt_str(doc, "region.slug", &region, e) || read_state(status, &i.state, e))
@@ -244,10 +243,7 @@ static int read_droplet(const json_t *doc, struct instance *out, struct err *e)
     (void)snprintf(i.id, sizeof(i.id), "%lld", (long long)id);
     (void)snprintf(i.region, sizeof(i.region), "%s", region != NULL ? region : "");
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
-    if (created != NULL && text_rfc3339_ms(created, strlen(created), &i.created_ms, &ignored))
-        i.created_ms = 0;
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
+    instance_set_times(&i, created, expires);
     *out = i;
     return 0;
 }
@@ -332,20 +328,10 @@ static int do_list(struct provider *p, const char *region,
     return look(&l, e);
 }
 
-static int keep_first(void *arg, const struct instance *i, struct err *e)
-{
-    struct instance *kept = arg;
-
-    (void)e;
-    if (kept->id[0] == '\0')
-        *kept = *i;
-    return 0;
-}
-
 /* found->id stays empty when there is none. */
 static int find_by_name(const struct provider *p, const char *name, struct instance *found, struct err *e)
 {
-    const struct looking l = {.p = p, .name = name, .visit = keep_first, .arg = found};
+    const struct looking l = {.p = p, .name = name, .visit = instance_keep_best, .arg = found};
 
     return look(&l, e);
 }

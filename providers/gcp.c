@@ -9,11 +9,12 @@
  * account's, of those that the operator lists; lists and looks by name go there too. A machine that powered itself off
  * is TERMINATED, which means stopped: its disk costs until it is deleted.
  */
+#include "providers/common/gcp_list.h"
+#include "providers/common/gcp_machine.h"
+#include "providers/common/gcp_spec.h"
 #include "providers/common/google_creds.h"
 #include "providers/common/poll.h"
-#include "providers/gcp_list.h"
-#include "providers/gcp_machine.h"
-#include "providers/gcp_spec.h"
+#include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 

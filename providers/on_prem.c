@@ -3,8 +3,8 @@
  * of an engine on the owner's host; meda and lume, a VM of Cirun's agent. Each kind is a file of its own, on_prem_*.c;
  * this one holds the account and asks the right one.
  */
-#include "providers/on_prem_agent.h"
-#include "providers/on_prem_docker.h"
+#include "providers/common/agent_host.h"
+#include "providers/common/docker_host.h"
 #include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"

@@ -189,31 +189,31 @@ static bool is_ours(const struct provider *p, const json_t *doc, const char *nam
  * until it is deleted. A soft-deleted one is the cloud's to remove. */
 static int read_state(const char *status, enum instance_state *out, struct err *e)
 {
-    static const struct {
-        const char *status;
-        enum instance_state state;
-    } states[] = {
-        {"BUILD", INSTANCE_PENDING},   {"REBUILD", INSTANCE_PENDING},  {"ACTIVE", INSTANCE_RUNNING},
+    static const struct instance_word words[] = {
+        {"BUILD", INSTANCE_PENDING},
+        {"REBUILD", INSTANCE_PENDING},
+        {"ACTIVE", INSTANCE_RUNNING},
         {"ERROR", INSTANCE_RUNNING}, /* it may have run before, and run on */
-        {"SHUTOFF", INSTANCE_STOPPED}, {"SHELVED", INSTANCE_STOPPED},  {"SHELVED_OFFLOADED", INSTANCE_STOPPED},
-        {"DELETED", INSTANCE_GONE},    {"SOFT_DELETED", INSTANCE_GONE}};
-    /* by an operator's hand, and not for long */
-    static const char *const others[] = {"PAUSED", "SUSPENDED", "REBOOT",  "HARD_REBOOT",   "PASSWORD",     "RESCUE",
-                                         "RESIZE", "MIGRATING", "UNKNOWN", "VERIFY_RESIZE", "REVERT_RESIZE"};
+        {"SHUTOFF", INSTANCE_STOPPED},
+        {"SHELVED", INSTANCE_STOPPED},
+        {"SHELVED_OFFLOADED", INSTANCE_STOPPED},
+        {"DELETED", INSTANCE_GONE},
+        {"SOFT_DELETED", INSTANCE_GONE},
+        /* by an operator's hand, and not for long */
+        {"PAUSED", INSTANCE_RUNNING},
+        {"SUSPENDED", INSTANCE_RUNNING},
+        {"REBOOT", INSTANCE_RUNNING},
+        {"HARD_REBOOT", INSTANCE_RUNNING},
+        {"PASSWORD", INSTANCE_RUNNING},
+        {"RESCUE", INSTANCE_RUNNING},
+        {"RESIZE", INSTANCE_RUNNING},
+        {"MIGRATING", INSTANCE_RUNNING},
+        {"UNKNOWN", INSTANCE_RUNNING},
+        {"VERIFY_RESIZE", INSTANCE_RUNNING},
+        {"REVERT_RESIZE", INSTANCE_RUNNING},
+    };
 
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        if (strcmp(states[i].status, status) == 0) {
-            *out = states[i].state;
-            return 0;
-        }
-    }
-    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        if (strcmp(others[i], status) == 0) {
-            *out = INSTANCE_RUNNING;
-            return 0;
-        }
-    }
-    return err_set(e, ERR_RETRY, "the status of a server is none of Nova's");
+    return instance_read_state(words, ARRAY_LEN(words), status, "Nova's", out, e);
 }
 
 static bool is_task(const json_t *doc, const char *task)
@@ -250,8 +250,6 @@ static int read_server(const struct provider *p, const json_t *doc, const char *
     struct server s = {.i = {.why = ERR_NONE}};
     const char *id, *status, *created = NULL, *launched = NULL, *fault = NULL;
     const char *name = meta(doc, TAG_MACHINE), *expires = meta(doc, TAG_EXPIRES);
-    struct err ignored;
-    int64_t expires_s = 0;
 
     if (js_str(doc, "id", &id, e) || js_str(doc, "status", &status, e) || js_opt_str(doc, "created", &created, e) ||
         js_opt_str(doc, "fault.message", &fault, e) || read_state(status, &s.i.state, e))
@@ -267,10 +265,7 @@ static int read_server(const struct provider *p, const json_t *doc, const char *
     (void)snprintf(s.i.id, sizeof(s.i.id), "%s", id);
     (void)snprintf(s.i.region, sizeof(s.i.region), "%s", region);
     (void)snprintf(s.i.name, sizeof(s.i.name), "%s", name != NULL ? name : "");
-    if (created != NULL && text_rfc3339_ms(created, strlen(created), &s.i.created_ms, &ignored))
-        s.i.created_ms = 0;
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        s.i.expires_ms = expires_s * 1000;
+    instance_set_times(&s.i, created, expires);
     *out = s;
     return 0;
 }

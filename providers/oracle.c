@@ -8,9 +8,10 @@
  */
 #include "providers/common/memo.h"
 #include "providers/common/oci_catalog.h"
+#include "providers/common/oci_instance.h"
 #include "providers/common/oci_launch.h"
 #include "providers/common/places.h"
-#include "providers/oracle_instance.h"
+#include "providers/provider.h"
 #include "server/base/crypto.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
@@ -307,22 +308,11 @@ static int oracle_list(struct provider *p, const char *region,
     return look(&l, e);
 }
 
-/* The one that is most alive. */
-static int keep_best(void *arg, const struct instance *i, struct err *e)
-{
-    struct instance *best = arg;
-
-    (void)e;
-    if (best->id[0] == '\0' || i->state < best->state)
-        *best = *i;
-    return 0;
-}
-
 /* found->id stays empty when there is none. */
 static int find_by_name(const struct provider *p, const char *region, const char *name, struct instance *found,
                         struct err *e)
 {
-    struct looking l = {.p = p, .region = region, .name = name, .each = keep_best, .arg = found};
+    struct looking l = {.p = p, .region = region, .name = name, .each = instance_keep_best, .arg = found};
 
     return look(&l, e);
 }

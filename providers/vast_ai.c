@@ -13,8 +13,9 @@
 #include "providers/common/bearer.h"
 #include "providers/common/label.h"
 #include "providers/common/pace.h"
+#include "providers/common/vast_instance.h"
 #include "providers/common/vast_spec.h"
-#include "providers/vast_ai_instance.h"
+#include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
@@ -280,20 +281,10 @@ static int vast_list(struct provider *p, const char *region,
     return look(&l, e);
 }
 
-static int keep_first(void *arg, const struct instance *i, struct err *e)
-{
-    struct instance *kept = arg;
-
-    (void)e;
-    if (kept->id[0] == '\0')
-        *kept = *i;
-    return 0;
-}
-
 /* found->id stays empty when there is none. */
 static int find_by_name(struct provider *p, const char *name, struct instance *found, struct err *e)
 {
-    const struct looking l = {.p = p, .name = name, .visit = keep_first, .arg = found};
+    const struct looking l = {.p = p, .name = name, .visit = instance_keep_best, .arg = found};
 
     return look(&l, e);
 }

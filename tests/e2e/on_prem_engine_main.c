@@ -5,7 +5,7 @@
  * pull: the image is in a registry that asks for the credentials of $DOCKER_CONFIG.
  */
 #include "providers/common/docker.h"
-#include "providers/on_prem_docker.h"
+#include "providers/common/docker_host.h"
 #include "providers/registry.h"
 #include "server/base/clock.h"
 #include "server/base/mem.h"

@@ -67,14 +67,17 @@ put server/main.c '#include "server/cli/c.h"\n'
 put server/cli/c.h 'int c(void);\n'
 passes main_and_cli_are_one_folder
 fresh
-put providers/x.c '\n#include "providers/y.h"\n'
-put providers/y.h 'int y(void);\n'
-finds a_provider_may_not_include_another providers/x.c:2: 'another provider'
-fresh
-put providers/x.c '#include "providers/x_disks.h"\n\n#include "providers/common/c.h"\n'
 put providers/x_disks.h 'int x(void);\n'
+finds a_cloud_is_one_file_that_nobody_includes providers/x_disks.h:1: 'a cloud is one file'
+fresh
+put providers/x.c '#include "providers/provider.h"\n\n#include "providers/common/c.h"\n'
+put providers/provider.h '#include "providers/common/c.h"\n'
 put providers/common/c.h 'int c(void);\n'
-passes a_provider_may_include_its_own_parts_and_the_common_ones
+passes a_provider_may_include_the_contract_and_the_common_parts
+fresh
+put providers/common/c.h '#include "providers/provider.h"\n'
+put providers/provider.h 'int p(void);\n'
+finds the_common_parts_do_not_know_the_contract providers/common/c.h:1: 'row 1 includes'
 fresh
 put server/base/b.c '#include "tests/unit/u.h"\n'
 put tests/unit/u.h '#include "server/base/a.h"\n'

@@ -1,8 +1,8 @@
 /* What a machine of Google Cloud shall be: every field of a launch, image forms, extra_config. */
 #include "tests/support/unit.h"
 
-#include "providers/gcp_image.h"
-#include "providers/gcp_spec.h"
+#include "providers/common/gcp_image.h"
+#include "providers/common/gcp_spec.h"
 #include "server/base/json.h"
 #include "tests/support/cloud_bed.h"
 

@@ -1,5 +1,5 @@
 /* Machines of agents in the words of a provider, and the script that reaches them. */
-#include "providers/on_prem_agent.h"
+#include "providers/common/agent_host.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
 #include "tests/support/hub_bed.h"

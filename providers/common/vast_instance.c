@@ -1,4 +1,4 @@
-#include "providers/vast_ai_instance.h"
+#include "providers/common/vast_instance.h"
 
 #include "providers/common/label.h"
 #include "providers/common/mask.h"
@@ -52,8 +52,7 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     struct instance i = {.why = ERR_NONE};
     const char *label = NULL, *actual = NULL, *intended = "", *message = "", *place = "", *country = "";
     char expires[24];
-    struct err ignored;
-    int64_t id, expires_s = 0;
+    int64_t id;
     double start = json_number_value(json_object_get(doc, "start_date"));
 
     if (js_i64(doc, "id", &id, e) || js_opt_str(doc, "label", &label, e) ||
@@ -69,10 +68,8 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     vast_country(*country != '\0' ? country : place, i.region);
     if (!label_unpack(label, TAG_MACHINE, i.name, sizeof(i.name)))
         i.name[0] = '\0';
+    instance_set_times(&i, NULL, label_unpack(label, TAG_EXPIRES, expires, sizeof(expires)) ? expires : NULL);
     i.created_ms = start > 0 && start < MAX_START_S ? (int64_t)(start * 1000) : 0; /* unreadable is unknown */
-    if (label_unpack(label, TAG_EXPIRES, expires, sizeof(expires)) &&
-        text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
     *out = i;
     return 0;
 }

@@ -6,12 +6,12 @@
  * process, and stands in no command line, environment or label. The container ends with the bootstrap, and the engine
  * removes it then. The name is the machine's: the engine gives it once.
  */
-#ifndef MUSTER_PROVIDERS_ON_PREM_DOCKER_H
-#define MUSTER_PROVIDERS_ON_PREM_DOCKER_H
+#ifndef MUSTER_PROVIDERS_COMMON_DOCKER_HOST_H
+#define MUSTER_PROVIDERS_COMMON_DOCKER_HOST_H
 
 #include "providers/common/docker.h"
 #include "providers/common/docker_slots.h"
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 #include <pthread.h>
 

@@ -4,11 +4,11 @@
  *
  * A zone that cannot be reached, or a warning about a part of the answer, makes the list incomplete: then it fails.
  */
-#ifndef MUSTER_PROVIDERS_GCP_LIST_H
-#define MUSTER_PROVIDERS_GCP_LIST_H
+#ifndef MUSTER_PROVIDERS_COMMON_GCP_LIST_H
+#define MUSTER_PROVIDERS_COMMON_GCP_LIST_H
 
+#include "providers/common/machine.h"
 #include "providers/common/rest.h"
-#include "providers/provider.h"
 
 struct gcp_list { /* borrowed */
     const struct rest_client *api;

@@ -6,11 +6,11 @@
  * gives every VM the user cirun with the password cirun and the agent's own key; lume's published images have lume and
  * lume.
  */
-#ifndef MUSTER_PROVIDERS_ON_PREM_AGENT_H
-#define MUSTER_PROVIDERS_ON_PREM_AGENT_H
+#ifndef MUSTER_PROVIDERS_COMMON_AGENT_HOST_H
+#define MUSTER_PROVIDERS_COMMON_AGENT_HOST_H
 
 #include "providers/common/agent_hub.h"
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 /* What the account's table of keys holds for agents. */
 #define ON_PREM_AGENT_KEYS                                                                                             \

@@ -1,8 +1,8 @@
 /* What Vast.ai says of a machine, a row of its list or the answer to one number, in the terms of provider.h. */
-#ifndef MUSTER_PROVIDERS_VAST_AI_INSTANCE_H
-#define MUSTER_PROVIDERS_VAST_AI_INSTANCE_H
+#ifndef MUSTER_PROVIDERS_COMMON_VAST_INSTANCE_H
+#define MUSTER_PROVIDERS_COMMON_VAST_INSTANCE_H
 
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 /* Does its label say that it is of this deployment, and of this name unless that is NULL? */
 bool vast_is_ours(const json_t *doc, const char *deployment, const char *name);

@@ -1,7 +1,7 @@
-#include "providers/gcp_machine.h"
+#include "providers/common/gcp_machine.h"
 
+#include "providers/common/gcp_spec.h"
 #include "providers/common/label.h"
-#include "providers/gcp_spec.h"
 #include "server/base/crypto.h"
 #include "server/base/text.h"
 
@@ -103,23 +103,14 @@ void gcp_request_id(const char *deployment, const char *token, char out[37])
 
 static int read_state(const char *status, enum instance_state *out, struct err *e)
 {
-    static const struct {
-        const char *status;
-        enum instance_state state;
-    } states[] = {
+    static const struct instance_word words[] = {
         {"PENDING", INSTANCE_PENDING},   {"PROVISIONING", INSTANCE_PENDING},  {"STAGING", INSTANCE_PENDING},
         {"RUNNING", INSTANCE_RUNNING},   {"REPAIRING", INSTANCE_RUNNING},     {"PENDING_STOP", INSTANCE_ENDING},
         {"STOPPING", INSTANCE_ENDING},   {"DEPROVISIONING", INSTANCE_ENDING}, {"SUSPENDING", INSTANCE_STOPPED},
         {"SUSPENDED", INSTANCE_STOPPED}, {"STOPPED", INSTANCE_STOPPED},       {"TERMINATED", INSTANCE_STOPPED},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        if (strcmp(states[i].status, status) == 0) {
-            *out = states[i].state;
-            return 0;
-        }
-    }
-    return err_set(e, ERR_RETRY, "the status of an instance is none of Google's");
+    return instance_read_state(words, ARRAY_LEN(words), status, "Google's", out, e);
 }
 
 static const char *label_of(const json_t *machine, const char *key)
@@ -170,7 +161,6 @@ int gcp_machine_read(const json_t *doc, const char *project, struct instance *ou
     struct gcp_vm vm;
     const char *name, *status, *zone, *created = NULL, *detail = NULL, *expires = label_of(doc, TAG_EXPIRES);
     struct err ignored;
-    int64_t expires_s = 0;
 
     if (js_str(doc, "name", &name, e) || js_str(doc, "status", &status, e) || js_str(doc, "zone", &zone, e) ||
         js_opt_str(doc, "creationTimestamp", &created, e) || js_opt_str(doc, "statusMessage", &detail, e) ||
@@ -185,10 +175,7 @@ int gcp_machine_read(const json_t *doc, const char *project, struct instance *ou
     gcp_vm_put(&vm, &i);
     (void)snprintf(i.detail, sizeof(i.detail), "%s", detail != NULL ? detail : "");
     text_tidy(i.detail);
-    if (created != NULL && text_rfc3339_ms(created, strlen(created), &i.created_ms, &ignored))
-        i.created_ms = 0;
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
+    instance_set_times(&i, created, expires);
     *out = i;
     return 0;
 }

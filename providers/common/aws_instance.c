@@ -1,4 +1,4 @@
-#include "providers/aws_instance.h"
+#include "providers/common/aws_instance.h"
 
 #include "providers/common/aws_find.h"
 #include "providers/common/mask.h"
@@ -9,19 +9,11 @@
 
 static int read_state(const char *name, enum instance_state *out, struct err *e)
 {
-    static const struct {
-        const char *name;
-        enum instance_state state;
-    } states[] = {{"pending", INSTANCE_PENDING}, {"running", INSTANCE_RUNNING},      {"stopping", INSTANCE_STOPPED},
-                  {"stopped", INSTANCE_STOPPED}, {"shutting-down", INSTANCE_ENDING}, {"terminated", INSTANCE_GONE}};
+    static const struct instance_word words[] = {{"pending", INSTANCE_PENDING},      {"running", INSTANCE_RUNNING},
+                                                 {"stopping", INSTANCE_STOPPED},     {"stopped", INSTANCE_STOPPED},
+                                                 {"shutting-down", INSTANCE_ENDING}, {"terminated", INSTANCE_GONE}};
 
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        if (strcmp(states[i].name, name) == 0) {
-            *out = states[i].state;
-            return 0;
-        }
-    }
-    return err_set(e, ERR_RETRY, "the state of an instance is not one of EC2's");
+    return instance_read_state(words, ARRAY_LEN(words), name, "EC2's", out, e);
 }
 
 /* Why it ends or ended: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html */
@@ -48,8 +40,6 @@ int aws_instance_read(const struct xml_node *item, const char *region, struct in
     struct instance i = {.why = ERR_NONE};
     const char *id, *state, *launched = xml_text(item, "launchTime");
     const char *name = aws_item_tag(item, TAG_MACHINE), *expires = aws_item_tag(item, TAG_EXPIRES);
-    struct err ignored = {0};
-    int64_t expires_s = 0;
 
     if (xml_str(item, "instanceId", &id, e) || xml_str(item, "instanceState/name", &state, e)) {
         e->kind = ERR_RETRY;
@@ -63,11 +53,7 @@ int aws_instance_read(const struct xml_node *item, const char *region, struct in
     (void)snprintf(i.region, sizeof(i.region), "%s", region);
     if (name != NULL && strlen(name) < sizeof(i.name))
         (void)snprintf(i.name, sizeof(i.name), "%s", name);
-    /* what is unreadable stays 0, "unknown" */
-    if (launched != NULL && text_rfc3339_ms(launched, strlen(launched), &i.created_ms, &ignored))
-        i.created_ms = 0;
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
+    instance_set_times(&i, launched, expires);
     read_reason(item, &i);
     *out = i;
     return 0;

@@ -4,11 +4,11 @@
  * https://learn.microsoft.com/en-us/rest/api/compute/virtual-machines/create-or-update
  * https://learn.microsoft.com/en-us/azure/virtual-machines/extensions/custom-script-windows
  */
-#ifndef MUSTER_PROVIDERS_AZURE_REQUEST_H
-#define MUSTER_PROVIDERS_AZURE_REQUEST_H
+#ifndef MUSTER_PROVIDERS_COMMON_AZURE_REQUEST_H
+#define MUSTER_PROVIDERS_COMMON_AZURE_REQUEST_H
 
 #include "providers/common/azure_image.h"
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 #define AZURE_USER_DATA_MAX ((size_t)65535)
 

@@ -1,4 +1,4 @@
-#include "providers/gcp_spec.h"
+#include "providers/common/gcp_spec.h"
 
 #include "providers/common/gpu_catalog.h"
 #include "providers/common/rest.h"

@@ -13,8 +13,8 @@
  * family's. In any other project a name is an image's.
  * Source: "Images", "Operating system details", "Machine images" of the Compute Engine documentation.
  */
-#ifndef MUSTER_PROVIDERS_GCP_IMAGE_H
-#define MUSTER_PROVIDERS_GCP_IMAGE_H
+#ifndef MUSTER_PROVIDERS_COMMON_GCP_IMAGE_H
+#define MUSTER_PROVIDERS_COMMON_GCP_IMAGE_H
 
 #include "server/base/err.h"
 

@@ -1,7 +1,7 @@
-#include "providers/gcp_list.h"
+#include "providers/common/gcp_list.h"
 
-#include "providers/gcp_machine.h"
-#include "providers/gcp_spec.h"
+#include "providers/common/gcp_machine.h"
+#include "providers/common/gcp_spec.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 

@@ -1,4 +1,4 @@
-#include "providers/on_prem_agent.h"
+#include "providers/common/agent_host.h"
 
 #include "providers/common/agent_order.h"
 #include "providers/common/agent_script.h"

@@ -1,4 +1,4 @@
-#include "providers/azure_instance.h"
+#include "providers/common/azure_instance.h"
 
 #include "server/base/text.h"
 
@@ -88,9 +88,7 @@ static int read_state(const struct azure_api *a, const json_t *vm, struct instan
 
 int azure_read_common(const json_t *doc, const char *name, struct instance *out, struct err *e)
 {
-    const char *location, *expires = azure_tag(doc, TAG_EXPIRES);
-    struct err ignored;
-    int64_t expires_s = 0;
+    const char *location;
 
     if (js_str(doc, "location", &location, e))
         return -1;
@@ -99,8 +97,7 @@ int azure_read_common(const json_t *doc, const char *name, struct instance *out,
     (void)snprintf(out->id, sizeof(out->id), "%s", name);
     (void)snprintf(out->name, sizeof(out->name), "%s", name);
     (void)snprintf(out->region, sizeof(out->region), "%s", location);
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        out->expires_ms = expires_s * 1000;
+    instance_set_times(out, NULL, azure_tag(doc, TAG_EXPIRES));
     return 0;
 }
 
@@ -108,13 +105,11 @@ int azure_read_vm(const struct azure_api *a, const json_t *vm, struct instance *
 {
     struct instance i = {.why = ERR_NONE};
     const char *name, *created = NULL;
-    struct err ignored;
 
     if (js_str(vm, "name", &name, e) || js_opt_str(vm, "properties.timeCreated", &created, e) ||
         azure_read_common(vm, name, &i, e) || read_state(a, vm, &i, e))
         return -1;
-    if (created != NULL && text_rfc3339_ms(created, strlen(created), &i.created_ms, &ignored))
-        i.created_ms = 0;
+    instance_set_times(&i, created, azure_tag(vm, TAG_EXPIRES));
     *out = i;
     return 0;
 }

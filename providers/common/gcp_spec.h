@@ -6,12 +6,12 @@
  * GPU is not moved to another host (onHostMaintenance TERMINATE), which Google demands. Disks that the launch makes go
  * with the machine; an existing one stays. A machine image brings its own disks.
  */
-#ifndef MUSTER_PROVIDERS_GCP_SPEC_H
-#define MUSTER_PROVIDERS_GCP_SPEC_H
+#ifndef MUSTER_PROVIDERS_COMMON_GCP_SPEC_H
+#define MUSTER_PROVIDERS_COMMON_GCP_SPEC_H
 
+#include "providers/common/gcp_image.h"
 #include "providers/common/label.h"
-#include "providers/gcp_image.h"
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 extern const struct label_rule gcp_label_rule;
 

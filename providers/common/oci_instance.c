@@ -1,4 +1,4 @@
-#include "providers/oracle_instance.h"
+#include "providers/common/oci_instance.h"
 
 #include "providers/common/oci_region.h"
 #include "server/base/text.h"
@@ -20,21 +20,12 @@ bool oracle_tag_is(const json_t *instance, const char *key, const char *value)
 
 static int read_state(const char *text, enum instance_state *out, struct err *e)
 {
-    static const struct {
-        const char *text;
-        enum instance_state state;
-    } states[] = {
+    static const struct instance_word words[] = {
         {"PROVISIONING", INSTANCE_PENDING},   {"STARTING", INSTANCE_PENDING},   {"RUNNING", INSTANCE_RUNNING},
         {"CREATING_IMAGE", INSTANCE_RUNNING}, {"MOVING", INSTANCE_RUNNING},     {"STOPPING", INSTANCE_STOPPED},
         {"STOPPED", INSTANCE_STOPPED},        {"TERMINATING", INSTANCE_ENDING}, {"TERMINATED", INSTANCE_GONE}};
 
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        if (strcmp(states[i].text, text) == 0) {
-            *out = states[i].state;
-            return 0;
-        }
-    }
-    return err_set(e, ERR_RETRY, "the lifecycleState of an instance is none of Oracle's");
+    return instance_read_state(words, ARRAY_LEN(words), text, "Oracle's", out, e);
 }
 
 /* Nobody but Oracle ends a preemptible machine that we did not destroy. */
@@ -50,8 +41,6 @@ int oracle_instance_read(const json_t *doc, const char *region, struct instance 
 {
     struct instance i = {.why = ERR_NONE};
     const char *id, *state, *created = NULL, *name = tag_of(doc, TAG_MACHINE), *expires = tag_of(doc, TAG_EXPIRES);
-    struct err ignored;
-    int64_t expires_s = 0;
 
     if (js_str(doc, "id", &id, e) || js_str(doc, "lifecycleState", &state, e) ||
         js_opt_str(doc, "timeCreated", &created, e) || read_state(state, &i.state, e))
@@ -61,10 +50,7 @@ int oracle_instance_read(const json_t *doc, const char *region, struct instance 
     (void)snprintf(i.id, sizeof(i.id), "%s", id);
     (void)snprintf(i.region, sizeof(i.region), "%s", region);
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
-    if (created != NULL && text_rfc3339_ms(created, strlen(created), &i.created_ms, &ignored))
-        i.created_ms = 0;
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
+    instance_set_times(&i, created, expires);
     read_why(doc, &i);
     *out = i;
     return 0;

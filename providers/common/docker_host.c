@@ -1,4 +1,4 @@
-#include "providers/on_prem_docker.h"
+#include "providers/common/docker_host.h"
 
 #include "providers/common/docker_pull.h"
 #include "providers/common/poll.h"
@@ -178,38 +178,27 @@ int on_prem_docker_render(struct on_prem_docker *d, const struct launch_request 
 
 static int read_state(const char *state, enum instance_state *out, struct err *e)
 {
-    static const struct {
-        const char *says;
-        enum instance_state is;
-    } states[] = {
+    static const struct instance_word words[] = {
         {"created", INSTANCE_PENDING}, {"configured", INSTANCE_PENDING}, {"initialized", INSTANCE_PENDING},
         {"running", INSTANCE_RUNNING}, {"paused", INSTANCE_RUNNING},     {"restarting", INSTANCE_RUNNING},
         {"removing", INSTANCE_ENDING}, {"stopping", INSTANCE_ENDING},    {"exited", INSTANCE_STOPPED},
         {"dead", INSTANCE_STOPPED},    {"stopped", INSTANCE_STOPPED},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        if (strcmp(states[i].says, state) == 0) {
-            *out = states[i].is;
-            return 0;
-        }
-    }
-    return err_set(e, ERR_RETRY, "docker: the answer makes no sense: the state of a container is none of Docker's");
+    return instance_read_state(words, ARRAY_LEN(words), state, "Docker's", out, e);
 }
 
 static int read_box(const struct docker_box *b, struct instance *out, struct err *e)
 {
-    struct instance i = {.why = ERR_NONE, .created_ms = b->created_ms};
-    const char *name = docker_label(b, TAG_MACHINE), *expires = docker_label(b, TAG_EXPIRES);
-    int64_t expires_s = 0;
-    struct err ignored;
+    struct instance i = {.why = ERR_NONE};
+    const char *name = docker_label(b, TAG_MACHINE);
 
     if (read_state(b->state, &i.state, e))
         return -1;
     (void)snprintf(i.id, sizeof(i.id), "%s", b->id);
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
-    if (expires != NULL && text_i64(expires, 0, INT64_MAX / 1000, &expires_s, &ignored) == 0)
-        i.expires_ms = expires_s * 1000;
+    instance_set_times(&i, NULL, docker_label(b, TAG_EXPIRES));
+    i.created_ms = b->created_ms;
     if (i.state >= INSTANCE_STOPPED)
         (void)snprintf(i.detail, sizeof(i.detail), "the container is %s", b->state);
     *out = i;
@@ -260,16 +249,6 @@ int on_prem_docker_list(struct on_prem_docker *d, int (*each)(void *arg, const s
     return 0;
 }
 
-static int keep_best(void *arg, const struct instance *i, struct err *e)
-{
-    struct instance *best = arg;
-
-    (void)e;
-    if (best->id[0] == '\0' || i->state < best->state)
-        *best = *i;
-    return 0;
-}
-
 static int keep_box(void *arg, const struct docker_box *b, struct err *e)
 {
     return read_box(b, arg, e);
@@ -283,7 +262,7 @@ bool on_prem_docker_owns(const struct instance *ref)
 int on_prem_docker_describe(struct on_prem_docker *d, const struct instance *ref, struct instance *out, struct err *e)
 {
     struct instance found = {.why = ERR_NONE};
-    const struct looking l = {.d = d, .name = ref->name, .each = keep_best, .arg = &found};
+    const struct looking l = {.d = d, .name = ref->name, .each = instance_keep_best, .arg = &found};
 
     if (ref->id[0] != '\0' ? docker_look(d->engine, ref->id, keep_box, &found, e) : look(&l, e))
         return -1;

@@ -5,11 +5,11 @@
  * TERMINATED is Google's word for stopped: the disk costs on, so it is STOPPED here. STOPPING comes before a deletion
  * as well as before that: ENDING, until a later look tells.
  */
-#ifndef MUSTER_PROVIDERS_GCP_MACHINE_H
-#define MUSTER_PROVIDERS_GCP_MACHINE_H
+#ifndef MUSTER_PROVIDERS_COMMON_GCP_MACHINE_H
+#define MUSTER_PROVIDERS_COMMON_GCP_MACHINE_H
 
+#include "providers/common/machine.h"
 #include "providers/common/rest.h"
-#include "providers/provider.h"
 
 #define GCP_PROJECT_SIZE 64
 

@@ -1,4 +1,4 @@
-#include "providers/azure_request.h"
+#include "providers/common/azure_request.h"
 
 #include "server/base/crypto.h"
 #include "server/base/text.h"

@@ -1,9 +1,9 @@
 /* What Azure says of a machine, and of the parts that belong to one. */
-#ifndef MUSTER_PROVIDERS_AZURE_INSTANCE_H
-#define MUSTER_PROVIDERS_AZURE_INSTANCE_H
+#ifndef MUSTER_PROVIDERS_COMMON_AZURE_INSTANCE_H
+#define MUSTER_PROVIDERS_COMMON_AZURE_INSTANCE_H
 
 #include "providers/common/azure_api.h"
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 
 /* Does it carry the tags of this deployment, and of this machine unless name is NULL? */
 bool azure_is_ours(const json_t *resource, const char *deployment, const char *name);

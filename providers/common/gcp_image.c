@@ -1,7 +1,7 @@
-#include "providers/gcp_image.h"
+#include "providers/common/gcp_image.h"
 
+#include "providers/common/gcp_spec.h"
 #include "providers/common/rest.h"
-#include "providers/gcp_spec.h"
 #include "server/base/text.h"
 
 #include <stdio.h>

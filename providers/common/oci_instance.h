@@ -1,8 +1,8 @@
 /* What Oracle Cloud says of one machine: https://docs.oracle.com/en-us/iaas/api/#/en/iaas/20160918/Instance/ */
-#ifndef MUSTER_PROVIDERS_ORACLE_INSTANCE_H
-#define MUSTER_PROVIDERS_ORACLE_INSTANCE_H
+#ifndef MUSTER_PROVIDERS_COMMON_OCI_INSTANCE_H
+#define MUSTER_PROVIDERS_COMMON_OCI_INSTANCE_H
 
-#include "providers/provider.h"
+#include "providers/common/machine.h"
 #include "server/base/json.h"
 
 /* Does it carry this free-form tag with this value? */
