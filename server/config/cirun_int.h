@@ -16,6 +16,12 @@ struct cirun_reading {
     struct tz_set *zones; /* named by schedules; NULL until the first */
 };
 
+/* A reading from its begin to its end: the text as YAML (NULL after a diagnostic), the diagnostics in file order.
+ * cirun_yml_free takes &r->yml. */
+struct cirun_reading *cirun_reading_new(void);
+const struct yaml_node *cirun_reading_parse(struct cirun_reading *r, const char *text, size_t len, const char *file);
+void cirun_reading_end(struct cirun_reading *r);
+
 /* Note a diagnostic at a node. rule: the id of a row of cirun_rules, of the same severity. */
 void cirun_warn(struct cirun_reading *r, const struct yaml_node *at, const char *rule, const char *fmt, ...)
     PRINTF(4, 5);

@@ -5,6 +5,17 @@
 #include <string.h>
 
 const struct cirun_rule cirun_rules[] = {
+    {"access-closed", CIRUN_WARNING,
+     "A policy or an entry of .access.yml has a key that is not known; it may be a restriction, so nothing is granted.",
+     "Correct its spelling, or delete it."},
+    {"access-duplicate-id", CIRUN_ERROR, "Two policies have one id, so that nobody can tell which is meant.",
+     "Rename one of them."},
+    {"access-names-nobody", CIRUN_WARNING, "What stands here can never let anybody in.",
+     "Correct it, or delete what it stands in."},
+    {"access-no-policy", CIRUN_ERROR, "An entry of access_control names a policy that is not there.",
+     "Correct its spelling, or add the policy."},
+    {"access-shape", CIRUN_ERROR, "The file has a key at its top that .access.yml does not know: nothing is granted.",
+     "Correct its spelling, or delete it."},
     {"bad-value", CIRUN_ERROR,
      "A value of the right type that its key does not take: out of range, or of another form.",
      "Write it as the message says."},
@@ -32,7 +43,7 @@ const struct cirun_rule cirun_rules[] = {
     {"list-lengths", CIRUN_WARNING,
      "Lists of different lengths: every combination is tried instead of reading them side by side.",
      "Make the lists equally long, or leave it if all combinations are meant."},
-    {"missing-key", CIRUN_ERROR, "A key is missing without which no machine can be made.", "Add it."},
+    {"missing-key", CIRUN_ERROR, "A key is missing without which the rest has no meaning.", "Add it."},
     {"no-labels", CIRUN_WARNING, "A runner without labels: no job's runs-on can name it.", "Add labels."},
     {"no-name", CIRUN_WARNING, "A runner without a name: nothing can refer to it.", "Add a name."},
     {"no-runners", CIRUN_ERROR, "The file has no list of runners.",

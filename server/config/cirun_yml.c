@@ -313,19 +313,39 @@ static void note_yaml_error(struct cirun_reading *r, const char *file, const str
     fail_at(r, line, column, "not-yaml", "%s", rest);
 }
 
-struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file)
+struct cirun_reading *cirun_reading_new(void)
 {
     struct cirun_reading *r = mem_zalloc(sizeof(*r));
-    struct err e;
 
     r->arena = arena_new();
-    if (yaml_parse(text, len, CIRUN_YML_MAX, file, &r->yml.doc, &e))
-        note_yaml_error(r, file, &e);
-    else
-        read_root(r, yaml_root(r->yml.doc));
+    return r;
+}
+
+const struct yaml_node *cirun_reading_parse(struct cirun_reading *r, const char *text, size_t len, const char *file)
+{
+    struct err e;
+
+    if (yaml_parse(text, len, CIRUN_YML_MAX, file, &r->yml.doc, &e) == 0)
+        return yaml_root(r->yml.doc);
+    note_yaml_error(r, file, &e);
+    return NULL;
+}
+
+void cirun_reading_end(struct cirun_reading *r)
+{
     if (r->yml.n_diags > 0)
         qsort(r->diags, r->yml.n_diags, sizeof(*r->diags), by_place);
     r->yml.diags = r->diags;
+}
+
+struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file)
+{
+    struct cirun_reading *r = cirun_reading_new();
+    const struct yaml_node *root = cirun_reading_parse(r, text, len, file);
+
+    if (root != NULL)
+        read_root(r, root);
+    cirun_reading_end(r);
     if (r->yml.n_errors > 0)
         r->yml.n_runners = 0;
     return &r->yml;
