@@ -60,6 +60,39 @@ const char *job_want_name(enum job_want w)
     return "unknown";
 }
 
+const char *job_cause_name(enum job_cause c)
+{
+    switch (c) {
+    case CAUSE_NONE:
+        return "none";
+    case CAUSE_NO_FILE:
+        return "no_file";
+    case CAUSE_BAD_FILE:
+        return "bad_file";
+    case CAUSE_NO_RUNNER:
+        return "no_runner";
+    case CAUSE_FORK:
+        return "fork";
+    case CAUSE_ACCESS:
+        return "access";
+    case CAUSE_POLICY:
+        return "policy";
+    case CAUSE_LIMIT:
+        return "limit";
+    case CAUSE_UNSUPPORTED:
+        return "unsupported";
+    case CAUSE_CANDIDATES:
+        return "candidates";
+    case CAUSE_BOOT:
+        return "boot";
+    case CAUSE_UNDECIDED:
+        return "undecided";
+    case CAUSE_RUNNER:
+        return "runner";
+    }
+    return "unknown";
+}
+
 const char *machine_state_name(enum machine_state s)
 {
     switch (s) {

@@ -20,6 +20,23 @@ enum job_want {
     WANT_REFUSED    /* ours, but denied or impossible: `reason` says why */
 };
 
+/* Why a job waits or was refused, as far as it is known without reading `reason`. Numbers are stored: only add. */
+enum job_cause {
+    CAUSE_NONE,
+    CAUSE_NO_FILE,     /* there is no .cirun.yml at this commit */
+    CAUSE_BAD_FILE,    /* it has errors */
+    CAUSE_NO_RUNNER,   /* none of its runners has the job's labels */
+    CAUSE_FORK,        /* policy.fork_jobs */
+    CAUSE_ACCESS,      /* .access.yml or run_only_when_triggered_by */
+    CAUSE_POLICY,      /* the operator's policy leaves no candidate */
+    CAUSE_LIMIT,       /* the operator's limits: it waits for its turn */
+    CAUSE_UNSUPPORTED, /* a machine that this build cannot boot */
+    CAUSE_CANDIDATES,  /* what the clouds answered: the attempts tell (store_attempts_of_job) */
+    CAUSE_BOOT,        /* machines were launched for it and none took it */
+    CAUSE_UNDECIDED,   /* GitHub could not be asked what applies */
+    CAUSE_RUNNER       /* GitHub gives no runner configuration */
+};
+
 struct job {
     int64_t id, run_id, run_attempt, repo_id;
     int64_t installation_id; /* 0 = the payload did not say */
@@ -68,6 +85,7 @@ void machine_clear(struct machine *m);
 
 const char *job_state_name(enum job_state s);         /* "queued" */
 const char *job_want_name(enum job_want w);           /* "machine" */
+const char *job_cause_name(enum job_cause c);         /* "no_runner" */
 const char *machine_state_name(enum machine_state s); /* "booting" */
 
 #endif

@@ -52,10 +52,13 @@ static int want_one(struct store_tx *t, const struct balance *b, bool *made, str
         (void)snprintf(reason, sizeof(reason),
                        "%d machines in a row were launched for this job and none took it; not trying again by itself",
                        ENGINE_MAX_FAILURES);
-        return store_job_decide(t, j.id, WANT_REFUSED, NULL, reason, e) ||
-                       store_event_add(t, b->now_ms, j.id, NULL, "job.refused", reason, e)
-                   ? -1
-                   : 0;
+        return verdict_put(t,
+                           &(struct verdict){.job_id = j.id,
+                                             .want = WANT_REFUSED,
+                                             .reason = reason,
+                                             .cause = {CAUSE_BOOT, 0, 0},
+                                             .now_ms = b->now_ms},
+                           e);
     }
     fill_machine(&m, b, &j);
     if (store_machine_insert(t, &m, e) ||

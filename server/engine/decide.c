@@ -15,37 +15,53 @@ struct decision {
     const struct job *j;
     enum job_want want;
     const char *plan_json, *reason;
+    struct store_cause cause; /* why it waits or is refused */
     int64_t now_ms;
 };
+
+static struct verdict verdict_of(const struct decision *d)
+{
+    return (struct verdict){.job_id = d->j->id,
+                            .want = d->want,
+                            .plan_json = d->plan_json,
+                            .reason = d->reason,
+                            .cause = d->cause,
+                            .now_ms = d->now_ms};
+}
 
 static int decide_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct decision *d = arg;
     const struct job *j = d->j;
     const struct balance b = {d->g, j->repo_id, j->label_key, d->now_ms, 0};
-    char kind[32];
+    const struct verdict v = verdict_of(d);
     int before;
     bool moved;
 
     /* the installation may have been looked up meanwhile: merging fills it in */
-    if (store_job_merge(t, j, &before, &moved, e) || store_job_decide(t, j->id, d->want, d->plan_json, d->reason, e))
-        return -1;
-    (void)snprintf(kind, sizeof(kind), "job.%s", d->want == WANT_MACHINE ? "admitted" : job_want_name(d->want));
-    if (store_event_add(t, d->now_ms, j->id, NULL, kind, d->reason, e))
+    if (store_job_merge(t, j, &before, &moved, e) || verdict_put(t, &v, e))
         return -1;
     return d->want == WANT_MACHINE ? balance_strike(t, &b, e) : 0;
 }
 
-static int record(struct engine *g, const struct job *j, enum job_want want, const char *plan, const char *reason,
-                  struct err *e)
+static int record(const struct decision *decided, struct err *e)
 {
-    struct decision d = {g, j, want, plan, reason != NULL ? reason : "", clock_now_ms()};
+    struct decision d = *decided;
+    const struct job *j = d.j;
 
-    if (workers_write(g, decide_tx, &d, e))
+    d.now_ms = clock_now_ms();
+    if (workers_write(d.g, decide_tx, &d, e))
         return -1;
-    log_info(EV("job.decided"), FI("job", j->id), FS("repo", j->repo), FS("want", job_want_name(want)),
-             FS("reason", reason));
+    log_info(EV("job.decided"), FI("job", j->id), FS("repo", j->repo), FS("want", job_want_name(d.want)),
+             FS("cause", d.cause.cause != CAUSE_NONE ? job_cause_name(d.cause.cause) : NULL),
+             FS("reason", d.reason[0] != '\0' ? d.reason : NULL));
     return 0;
+}
+
+/* Ours, and it gets nothing. */
+static int refuse(struct engine *g, const struct job *j, struct store_cause cause, const char *reason, struct err *e)
+{
+    return record(&(struct decision){.g = g, .j = j, .want = WANT_REFUSED, .reason = reason, .cause = cause}, e);
 }
 
 static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, struct err *e)
@@ -77,6 +93,19 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
     return kept;
 }
 
+/* It means us, and no runner serves it. */
+static int refuse_match(struct engine *g, const struct job *j, const struct cirun_yml *file, const char *reason,
+                        struct err *e)
+{
+    if (file == NULL)
+        return refuse(g, j, (struct store_cause){CAUSE_NO_FILE, 0, 0},
+                      "the repository has no .cirun.yml at this commit", e);
+    return refuse(g, j,
+                  (struct store_cause){
+                      text_has_prefix(reason, "run_only_when_triggered_by") ? CAUSE_ACCESS : CAUSE_NO_RUNNER, 0, 0},
+                  reason, e);
+}
+
 /* Labels against the file; a missing file has no runners. */
 static int match_file(struct engine *g, const struct job *j, const struct lookup *l,
                       const struct cirun_runner **runners, struct err *e)
@@ -87,6 +116,7 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
     AUTO_JSON json_t *labels = NULL;
     AUTO_FREE char *plan = NULL;
     char reason[480];
+    struct store_cause place;
     struct err why;
     size_t n;
 
@@ -97,17 +127,18 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
     case MATCH_FOUND:
         break;
     case MATCH_NOT_OURS:
-        return record(g, j, WANT_NOTHING, NULL, "none of its labels means us", e);
+        return record(&(struct decision){.g = g, .j = j, .want = WANT_NOTHING, .reason = "none of its labels means us"},
+                      e);
     case MATCH_REFUSED:
-        return record(g, j, WANT_REFUSED, NULL,
-                      l->file != NULL ? reason : "the repository has no .cirun.yml at this commit", e);
+        return refuse_match(g, j, l->file, reason, e);
     }
+    place = (struct store_cause){CAUSE_UNSUPPORTED, runners[0]->line, 1};
     n = bootable(runners, n, reason, sizeof(reason));
     if (n == 0)
-        return record(g, j, WANT_REFUSED, NULL, reason, e);
+        return refuse(g, j, place, reason, e);
     if (plan_for(g, runners, n, &plan, &why))
-        return record(g, j, WANT_REFUSED, NULL, why.msg, e);
-    return record(g, j, WANT_MACHINE, plan, NULL, e);
+        return refuse(g, j, place, why.msg, e);
+    return record(&(struct decision){.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = ""}, e);
 }
 
 static int match_and_record(struct engine *g, const struct job *j, const struct lookup *l, struct err *e)
@@ -118,6 +149,15 @@ static int match_and_record(struct engine *g, const struct job *j, const struct 
 
     free(runners);
     return rc;
+}
+
+static struct store_cause first_error(const struct cirun_yml *file)
+{
+    size_t i = 0;
+
+    while (i + 1 < file->n_diags && file->diags[i].severity != CIRUN_ERROR)
+        i++;
+    return (struct store_cause){CAUSE_BAD_FILE, file->diags[i].line, file->diags[i].column};
 }
 
 /* The fork rule: a stranger's commit never chooses machines, and whether he gets any is the operator's word. */
@@ -131,12 +171,12 @@ static int decide(struct engine *g, struct job *j, struct err *e)
     if (lookup_run(g, j, &l, e))
         return -1;
     if (l.fork && !g->c.fork_jobs)
-        return record(g, j, WANT_REFUSED, NULL,
+        return refuse(g, j, (struct store_cause){CAUSE_FORK, 0, 0},
                       "the run comes from a fork (or pull_request_target), and policy.fork_jobs denies those", e);
     if (lookup_file(g, j, l.fork ? NULL : j->head_sha, &l, e))
         return -1;
     if (l.file != NULL && l.file->n_errors > 0 && cirun_yml_error(l.file, ".cirun.yml", &why))
-        return record(g, j, WANT_REFUSED, NULL, why.msg, e);
+        return refuse(g, j, first_error(l.file), why.msg, e);
     return match_and_record(g, j, &l, e);
 }
 
@@ -156,16 +196,21 @@ static int read_tx(struct store_tx *t, void *arg, struct err *e)
 
 static int waits_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    const struct decision *d = arg;
+    const struct verdict v = verdict_of(arg);
 
-    return store_job_decide(t, d->j->id, d->want, NULL, d->reason, e);
+    return verdict_put(t, &v, e);
 }
 
 /* It could not be decided now. The job keeps waiting, with the reason on record, and is looked at again. */
 static int postpone(struct engine *g, const struct job *j, const struct task *task, const struct err *cause,
                     struct task_next *next, struct err *e)
 {
-    struct decision d = {g, j, WANT_UNDECIDED, NULL, cause->msg, clock_now_ms()};
+    struct decision d = {.g = g,
+                         .j = j,
+                         .want = WANT_UNDECIDED,
+                         .reason = cause->msg,
+                         .cause = {CAUSE_UNDECIDED, 0, 0},
+                         .now_ms = clock_now_ms()};
     int64_t wait_ms = err_is_passing(cause) ? workers_backoff_ms(task->attempts, 1000, 5 * 60 * 1000)
                                             : workers_backoff_ms(task->attempts, 10 * 1000, 10 * 60 * 1000);
 

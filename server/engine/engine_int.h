@@ -53,6 +53,24 @@ int workers_write(struct engine *g, store_fn *fn, void *arg, struct err *e) MUST
 /* How long to wait after attempt n (from 1): first, doubling, at most max, with up to a quarter of jitter on top. */
 int64_t workers_backoff_ms(int attempt, int64_t first_ms, int64_t max_ms);
 
+/* --- verdict.c: the one way to a job's decision and its reason. In one transaction: the decision, its cause, a word in
+ * the timeline when something changed, and what pull requests have to be told. */
+struct verdict {
+    int64_t job_id;
+    enum job_want want;
+    const char *plan_json, *reason; /* as store_job_decide takes them */
+    struct store_cause cause;       /* ignored while there is no reason */
+    bool progress;                  /* a word of a launch under way: not for the timeline */
+    int64_t now_ms;
+};
+int verdict_put(struct store_tx *t, const struct verdict *v, struct err *e) MUST_USE;
+/* What a candidate answered, for the table in the pull request: kind is "boot", or err_kind_name's word. Lost when the
+ * store refuses it: the launch does not wait for it. */
+void verdict_attempt(struct engine *g, const struct machine *m, const struct machine_spec *s, const char *kind,
+                     const char *message);
+/* The same for a machine that was lost before it took a job, inside the transaction that ends it. */
+int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e) MUST_USE;
+
 /* --- decide.c: TASK_JOB */
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 

@@ -45,18 +45,27 @@ static void attempt_clear(struct attempt *a)
 /* --- words about the job ---------------------------------------------------------------------------------------- */
 
 /* A word about the job, unless it was decided otherwise, taken or ended meanwhile. */
-static int job_note(struct store_tx *t, int64_t id, enum job_want want, const char *reason, struct err *e)
+static int job_note(struct store_tx *t, const struct verdict *v, struct err *e)
 {
     AUTO_JOB struct job j = {0};
     bool found;
 
-    if (store_job_get(t, id, &j, &found, e))
+    if (store_job_get(t, v->job_id, &j, &found, e))
         return -1;
     if (!found || j.state != JOB_QUEUED || j.want != WANT_MACHINE)
         return 0;
-    if (want == WANT_MACHINE && strcmp(reason, j.reason != NULL ? j.reason : "") == 0)
+    if (v->want == WANT_MACHINE && strcmp(v->reason, j.reason != NULL ? j.reason : "") == 0)
         return 0;
-    return store_job_decide(t, id, want, NULL, reason, e);
+    return verdict_put(t, v, e);
+}
+
+static struct verdict word_about(const struct machine *m, enum job_want want, const char *reason)
+{
+    return (struct verdict){.job_id = m->job_id,
+                            .want = want,
+                            .reason = reason,
+                            .cause = {CAUSE_CANDIDATES, 0, 0},
+                            .now_ms = clock_now_ms()};
 }
 
 /* --- the store before the act --------------------------------------------------------------------------------- */
@@ -159,11 +168,10 @@ struct word {
 static int word_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct word *w = arg;
+    struct verdict v = word_about(w->a->m, WANT_MACHINE, w->text);
 
-    return store_task_renew(t, w->a->task, clock_now_ms() + LEASE_MS, e) ||
-                   job_note(t, w->a->m->job_id, WANT_MACHINE, w->text, e)
-               ? -1
-               : 0;
+    v.progress = true;
+    return store_task_renew(t, w->a->task, clock_now_ms() + LEASE_MS, e) || job_note(t, &v, e) ? -1 : 0;
 }
 
 static void say(void *arg, const char *text)
@@ -233,6 +241,7 @@ static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct acceptance *c = arg;
     AUTO_MACHINE struct machine m = {0};
+    struct verdict v;
     bool found;
 
     c->stray = false;
@@ -240,7 +249,8 @@ static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
         return -1;
     if (!found || m.state == M_GONE || strcmp(m.instance_id, c->got->id) != 0)
         c->stray = true;
-    return found ? job_note(t, m.job_id, WANT_MACHINE, "", e) : 0;
+    v = word_about(&m, WANT_MACHINE, "");
+    return found ? job_note(t, &v, e) : 0;
 }
 
 /* Whoever holds the record now does not know this machine: it ends here. */
@@ -317,6 +327,7 @@ static void note(struct attempt *a, const struct err *refusal)
     const struct machine_spec *s = &a->plan.specs[a->m->candidate];
 
     metric_add(&launches, err_kind_name(refusal->kind), 1);
+    verdict_attempt(a->g, a->m, s, err_kind_name(refusal->kind), refusal->msg);
     log_warn(EV("launch.refused"), FS("machine", a->m->name), FI("job", a->m->job_id), FI("candidate", a->m->candidate),
              FS("cloud", s->cloud), FS("region", s->region), FS("instance_type", s->instance_type), FB("spot", s->spot),
              FE(refusal));
@@ -331,15 +342,18 @@ static void note(struct attempt *a, const struct err *refusal)
 struct waiting {
     const struct machine *m;
     const char *reason;
+    enum job_cause cause;
 };
 
 static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct waiting *w = arg;
+    struct verdict v = word_about(w->m, WANT_MACHINE, w->reason);
     AUTO_MACHINE struct machine now = {0};
     bool found, changed;
 
-    if (job_note(t, w->m->job_id, WANT_MACHINE, w->reason, e) || store_machine_get(t, w->m->name, &now, &found, e))
+    v.cause.cause = w->cause;
+    if (job_note(t, &v, e) || store_machine_get(t, w->m->name, &now, &found, e))
         return -1;
     if (!found || now.state == M_GONE)
         return 0;
@@ -368,7 +382,7 @@ static int back_off(struct attempt *a, struct err *e)
 {
     struct machine_change c = {
         .name = a->m->name, .event = FSM_BACKOFF, .reason = notes_text(a), .edit = next_round, .edit_arg = NULL};
-    struct waiting w = {a->m, notes_text(a)};
+    struct waiting w = {a->m, notes_text(a), CAUSE_CANDIDATES};
 
     if (machine_change(a->g, &c, e) || workers_write(a->g, waiting_tx, &w, e))
         return -1;
@@ -385,9 +399,9 @@ struct refusal {
 static int give_up_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct refusal *r = arg;
+    const struct verdict v = word_about(r->a->m, WANT_REFUSED, r->change.reason);
 
-    return job_note(t, r->a->m->job_id, WANT_REFUSED, r->change.reason, e) || machine_change_tx(t, &r->change, e) ? -1
-                                                                                                                  : 0;
+    return job_note(t, &v, e) || machine_change_tx(t, &r->change, e) ? -1 : 0;
 }
 
 /* No candidate can ever work: say so, and want no machine for this job any more. */
@@ -405,7 +419,8 @@ static int give_up(struct attempt *a, struct err *e)
 /* The same try again, after a while; meanwhile the job says why it waits. */
 static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
-    struct waiting w = {a->m, a->notes.p != NULL ? a->notes.p : cause->msg};
+    struct waiting w = {a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
+                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER};
     int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 
     if (cause->retry_after_s > 0)

@@ -115,6 +115,8 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
     if (write_change(t, c, &m, e))
         return -1;
     c->applied = true;
+    if (is_supply(c->before) && (c->event == FSM_LOST || c->event == FSM_EXPIRED) && verdict_lost(t, &m, c->now_ms, e))
+        return -1;
     if (c->after == M_ENDING && c->before != M_ENDING &&
         store_task_put(t, TASK_MACHINE, m.name, priority_of(c->after), c->now_ms, e))
         return -1;

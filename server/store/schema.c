@@ -92,8 +92,51 @@ static const char *const V1[] = {
     NULL,
 };
 
+/* What is told in pull requests: what each candidate of a job answered last, why a job waits, and one check run for
+ * all jobs of a commit and topic (store_report.c). */
+static const char *const V2[] = {
+    "CREATE TABLE attempt ("
+    " job_id INTEGER NOT NULL,"
+    " candidate INTEGER NOT NULL,"
+    " machine TEXT NOT NULL, cloud TEXT NOT NULL, region TEXT NOT NULL, instance_type TEXT NOT NULL,"
+    " spot INTEGER NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " message TEXT NOT NULL,"
+    " first_ms INTEGER NOT NULL,"
+    " last_ms INTEGER NOT NULL,"
+    " times INTEGER NOT NULL,"
+    " PRIMARY KEY (job_id, candidate))",
+
+    "CREATE TABLE report ("
+    " id INTEGER PRIMARY KEY,"
+    " repo_id INTEGER NOT NULL,"
+    " head_sha TEXT NOT NULL,"
+    " topic TEXT NOT NULL,"
+    " installation_id INTEGER NOT NULL,"
+    " repo TEXT NOT NULL,"
+    " external_id INTEGER NOT NULL,"
+    " check_run_id INTEGER NOT NULL,"
+    " form INTEGER NOT NULL,"
+    " said TEXT NOT NULL,"
+    " annotated TEXT NOT NULL,"
+    " updates INTEGER NOT NULL,"
+    " opened_ms INTEGER NOT NULL,"
+    " said_ms INTEGER NOT NULL,"
+    " UNIQUE (repo_id, head_sha, topic))",
+
+    "CREATE TABLE job_report ("
+    " job_id INTEGER PRIMARY KEY,"
+    " report_id INTEGER NOT NULL,"
+    " cause INTEGER NOT NULL,"
+    " line INTEGER NOT NULL,"
+    " col INTEGER NOT NULL)",
+    "CREATE INDEX job_report_of ON job_report (report_id) WHERE report_id > 0",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},
+    {2, V2},
 };
 
 int64_t schema_newest(void)

@@ -135,6 +135,34 @@ int store_task_next_due(struct store_tx *t, enum task_priority least, int64_t *o
 /* At the start of an embedded store: leases of the process that died are void. */
 int store_task_release_all(struct store_tx *t, struct err *e) MUST_USE;
 
+/* --- reports -------------------------------------------------------------------------------------------------- */
+
+/* Why a job waits or was refused: its cause, and the place in .cirun.yml (0 = none). */
+struct store_cause {
+    enum job_cause cause;
+    int line, column;
+};
+int store_cause_put(struct store_tx *t, int64_t job_id, const struct store_cause *c, struct err *e) MUST_USE;
+/* CAUSE_NONE when nothing was put. */
+int store_cause_get(struct store_tx *t, int64_t job_id, struct store_cause *out, struct err *e) MUST_USE;
+
+/* What a candidate of a job's chain answered. One row per (job, candidate): a later answer takes the earlier one's
+ * place, and counts. kind: a word as err_kind_name's ("capacity"), or "boot". */
+struct store_attempt {
+    int64_t job_id;
+    int candidate;
+    const char *machine, *cloud, *region, *instance_type; /* never NULL */
+    bool spot;
+    const char *kind, *message;
+    int64_t first_ms, last_ms, times; /* put: last_ms alone */
+};
+int store_attempt_put(struct store_tx *t, const struct store_attempt *a, struct err *e) MUST_USE;
+int store_attempts_forget(struct store_tx *t, int64_t job_id, struct err *e) MUST_USE;
+/* By candidate; strings are borrowed for the call. */
+typedef int store_attempt_fn(void *arg, const struct store_attempt *a, struct err *e);
+int store_attempts_of_job(struct store_tx *t, int64_t job_id, store_attempt_fn *each, void *arg,
+                          struct err *e) MUST_USE;
+
 /* --- timeline ------------------------------------------------------------------------------------------------- */
 
 /* job_id 0 or machine NULL = not about one. kind: noun.past_tense. */
