@@ -52,7 +52,7 @@ static int want_one(struct store_tx *t, const struct balance *b, bool *made, str
         (void)snprintf(reason, sizeof(reason),
                        "%d machines in a row were launched for this job and none took it; not trying again by itself",
                        ENGINE_MAX_FAILURES);
-        return verdict_put(t,
+        return verdict_put(t, b->g,
                            &(struct verdict){.job_id = j.id,
                                              .want = WANT_REFUSED,
                                              .reason = reason,

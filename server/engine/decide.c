@@ -39,7 +39,7 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     bool moved;
 
     /* the installation may have been looked up meanwhile: merging fills it in */
-    if (store_job_merge(t, j, &before, &moved, e) || verdict_put(t, &v, e))
+    if (store_job_merge(t, j, &before, &moved, e) || verdict_put(t, d->g, &v, e))
         return -1;
     return d->want == WANT_MACHINE ? balance_strike(t, &b, e) : 0;
 }
@@ -196,9 +196,10 @@ static int read_tx(struct store_tx *t, void *arg, struct err *e)
 
 static int waits_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    const struct verdict v = verdict_of(arg);
+    const struct decision *d = arg;
+    const struct verdict v = verdict_of(d);
 
-    return verdict_put(t, &v, e);
+    return verdict_put(t, d->g, &v, e);
 }
 
 /* It could not be decided now. The job keeps waiting, with the reason on record, and is looked at again. */

@@ -63,7 +63,7 @@ struct verdict {
     bool progress;                  /* a word of a launch under way: not for the timeline */
     int64_t now_ms;
 };
-int verdict_put(struct store_tx *t, const struct verdict *v, struct err *e) MUST_USE;
+int verdict_put(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e) MUST_USE;
 /* What a candidate answered, for the table in the pull request: kind is "boot", or err_kind_name's word. Lost when the
  * store refuses it: the launch does not wait for it. */
 void verdict_attempt(struct engine *g, const struct machine *m, const struct machine_spec *s, const char *kind,

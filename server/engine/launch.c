@@ -45,7 +45,7 @@ static void attempt_clear(struct attempt *a)
 /* --- words about the job ---------------------------------------------------------------------------------------- */
 
 /* A word about the job, unless it was decided otherwise, taken or ended meanwhile. */
-static int job_note(struct store_tx *t, const struct verdict *v, struct err *e)
+static int job_note(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e)
 {
     AUTO_JOB struct job j = {0};
     bool found;
@@ -56,7 +56,7 @@ static int job_note(struct store_tx *t, const struct verdict *v, struct err *e)
         return 0;
     if (v->want == WANT_MACHINE && strcmp(v->reason, j.reason != NULL ? j.reason : "") == 0)
         return 0;
-    return verdict_put(t, v, e);
+    return verdict_put(t, g, v, e);
 }
 
 static struct verdict word_about(const struct machine *m, enum job_want want, const char *reason)
@@ -171,7 +171,7 @@ static int word_tx(struct store_tx *t, void *arg, struct err *e)
     struct verdict v = word_about(w->a->m, WANT_MACHINE, w->text);
 
     v.progress = true;
-    return store_task_renew(t, w->a->task, clock_now_ms() + LEASE_MS, e) || job_note(t, &v, e) ? -1 : 0;
+    return store_task_renew(t, w->a->task, clock_now_ms() + LEASE_MS, e) || job_note(t, w->a->g, &v, e) ? -1 : 0;
 }
 
 static void say(void *arg, const char *text)
@@ -250,7 +250,7 @@ static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
     if (!found || m.state == M_GONE || strcmp(m.instance_id, c->got->id) != 0)
         c->stray = true;
     v = word_about(&m, WANT_MACHINE, "");
-    return found ? job_note(t, &v, e) : 0;
+    return found ? job_note(t, c->g, &v, e) : 0;
 }
 
 /* Whoever holds the record now does not know this machine: it ends here. */
@@ -340,6 +340,7 @@ static void note(struct attempt *a, const struct err *refusal)
 
 /* Why the job waits, and what the record must know of the try that failed. */
 struct waiting {
+    const struct engine *g;
     const struct machine *m;
     const char *reason;
     enum job_cause cause;
@@ -353,7 +354,7 @@ static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
     bool found, changed;
 
     v.cause.cause = w->cause;
-    if (job_note(t, &v, e) || store_machine_get(t, w->m->name, &now, &found, e))
+    if (job_note(t, w->g, &v, e) || store_machine_get(t, w->m->name, &now, &found, e))
         return -1;
     if (!found || now.state == M_GONE)
         return 0;
@@ -382,7 +383,7 @@ static int back_off(struct attempt *a, struct err *e)
 {
     struct machine_change c = {
         .name = a->m->name, .event = FSM_BACKOFF, .reason = notes_text(a), .edit = next_round, .edit_arg = NULL};
-    struct waiting w = {a->m, notes_text(a), CAUSE_CANDIDATES};
+    struct waiting w = {a->g, a->m, notes_text(a), CAUSE_CANDIDATES};
 
     if (machine_change(a->g, &c, e) || workers_write(a->g, waiting_tx, &w, e))
         return -1;
@@ -401,7 +402,7 @@ static int give_up_tx(struct store_tx *t, void *arg, struct err *e)
     struct refusal *r = arg;
     const struct verdict v = word_about(r->a->m, WANT_REFUSED, r->change.reason);
 
-    return job_note(t, &v, e) || machine_change_tx(t, &r->change, e) ? -1 : 0;
+    return job_note(t, r->a->g, &v, e) || machine_change_tx(t, &r->change, e) ? -1 : 0;
 }
 
 /* No candidate can ever work: say so, and want no machine for this job any more. */
@@ -419,7 +420,7 @@ static int give_up(struct attempt *a, struct err *e)
 /* The same try again, after a while; meanwhile the job says why it waits. */
 static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
-    struct waiting w = {a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
+    struct waiting w = {a->g, a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
                         a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER};
     int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 

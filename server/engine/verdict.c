@@ -40,11 +40,12 @@ static int put_cause(struct store_tx *t, const struct verdict *v, struct err *e)
     return known.cause != CAUSE_NONE ? store_cause_put(t, v->job_id, &none, e) : 0;
 }
 
-int verdict_put(struct store_tx *t, const struct verdict *v, struct err *e)
+int verdict_put(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e)
 {
     AUTO_JOB struct job before = {0};
     bool found;
 
+    (void)g;
     if (store_job_get(t, v->job_id, &before, &found, e))
         return -1;
     if (store_job_decide(t, v->job_id, v->want, v->plan_json, v->reason, e))
