@@ -95,7 +95,8 @@ static bool read_path(const char *image, struct source *out)
     size_t n = version != NULL ? (size_t)(version - image) : strlen(image);
 
     if (!rest_is_id(image, "/-_.()", sizeof(out->definition) - 1) || strstr(image, "..") != NULL ||
-        strstr(image, "//") != NULL || image[strlen(image) - 1] == '/')
+        strstr(image, "//") != NULL || strstr(image, "/./") != NULL || text_has_suffix(image, "/.") ||
+        image[strlen(image) - 1] == '/')
         return false;
     (void)snprintf(out->definition, sizeof(out->definition), "%.*s", (int)n, image);
     if (split_public(image, "/communityGalleries/", out->parts)) {

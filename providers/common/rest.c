@@ -398,7 +398,7 @@ bool rest_is_id(const char *s, const char *more, size_t max)
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     size_t n = strlen(s);
 
-    if (n == 0 || n > max)
+    if (n == 0 || n > max || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
         return false;
     for (size_t i = 0; i < n; i++) {
         if (strchr(alphabet, s[i]) == NULL && strchr(more, s[i]) == NULL)

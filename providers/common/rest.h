@@ -139,8 +139,8 @@ int rest_show(const struct rest_client *c, const struct rest_call *call, const c
 void rest_user_data(const struct secret *data, struct buf *out);
 void rest_user_data_base64(const struct secret *data, struct buf *out);
 
-/* Is every character of a foreign identifier a letter, a digit or one of `more`, and is it 1 to max long? Then it may
- * stand in a path. */
+/* Is every character of a foreign identifier a letter, a digit or one of `more`, is it 1 to max long, and neither "."
+ * nor ".."? Then it may stand in a path. */
 bool rest_is_id(const char *s, const char *more, size_t max);
 
 #endif

@@ -473,6 +473,9 @@ static void test_rest_calls__ids_hold_letters_digits_and_what_is_allowed(void **
     assert_true(rest_is_id("a-b", "-", 4));
     assert_false(rest_is_id("a-b", "_", 4));
     assert_false(rest_is_id("../x", "-_", 9));
+    assert_false(rest_is_id("..", "-_.", 9));
+    assert_false(rest_is_id(".", "-_.", 9));
+    assert_true(rest_is_id("a..b", "-_.", 9));
     assert_false(rest_is_id("a\xc3\xa9", "-_", 9));
     assert_false(rest_is_id("a\n", "-_", 9));
 }
