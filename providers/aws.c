@@ -8,6 +8,7 @@
 #include "providers/common/aws_find.h"
 #include "providers/common/aws_image.h"
 #include "providers/common/aws_instance.h"
+#include "providers/common/aws_price.h"
 #include "providers/common/aws_profile.h"
 #include "providers/common/aws_run.h"
 #include "providers/common/memo.h"
@@ -535,6 +536,15 @@ static int aws_render(struct provider *p, const struct launch_request *r, json_t
     return 0;
 }
 
+static int aws_price_now(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    struct aws_price_of what = {
+        .instance_type = s->instance_type, .windows = s->os != NULL && strcmp(s->os, "windows") == 0, .spot = s->spot};
+
+    return aws_check(p, s, e) || region_of(p, s->region, &what.region, e) || aws_price(&p->client, &what, usd, e) ? -1
+                                                                                                                  : 0;
+}
+
 const struct provider_ops provider_aws = {
     .name = "aws",
     .account_keys = account_keys,
@@ -548,5 +558,6 @@ const struct provider_ops provider_aws = {
     .describe = aws_describe,
     .destroy = aws_destroy,
     .list = aws_list,
+    .price = aws_price_now,
     .close = aws_close,
 };

@@ -9,6 +9,7 @@
  */
 #include "providers/common/azure_creds.h"
 #include "providers/common/azure_instance.h"
+#include "providers/common/azure_price.h"
 #include "providers/common/azure_request.h"
 #include "providers/provider.h"
 #include "server/base/mem.h"
@@ -53,6 +54,7 @@ static const struct conf_key account_keys[] = {
      .env = "AZURE_RESOURCE_MANAGER_ENDPOINT",
      .help = "Resource Manager of another Azure cloud"},
     {.name = "token_url", .type = CONF_URL, .help = "token endpoint; none = the tenant's at $AZURE_AUTHORITY_HOST"},
+    {.name = "prices_url", .type = CONF_URL, .def = AZURE_PRICES_URL, .help = "Azure's public price list"},
     {.name = NULL}};
 
 struct provider {
@@ -61,6 +63,7 @@ struct provider {
     struct azure_creds_conf creds_conf;
     struct azure_creds *creds;
     struct azure_api api;
+    struct rest_client prices;
     struct cache *images;
 };
 
@@ -87,31 +90,17 @@ static void az_close(struct provider *p)
     free(p);
 }
 
-static bool is_path(const char *s)
-{
-    return strncasecmp(s, "/subscriptions/", 15) == 0 && rest_is_id(s, "/-_.(){}", 512) && strstr(s, "..") == NULL;
-}
-
-static bool is_subscription(const char *s)
-{
-    return rest_is_id(s, "-", 64);
-}
-
-static bool is_group(const char *s)
-{
-    return rest_is_id(s, "-_.()", 90);
-}
-
-/* What every machine needs of the account, and how it is shown where there is no account. */
+/* What every machine needs of the account, of which characters it is beside letters and digits, and how it is shown
+ * where there is no account. */
 static const struct needed {
-    const char *name, *env, *shown;
-    bool (*is_sound)(const char *s);
+    const char *name, *env, *shown, *prefix, *more;
+    size_t max;
     const char *remedy;
 } needed[] = {
-    {"subscription_id", "AZURE_SUBSCRIPTION_ID", "<subscription_id>", is_subscription,
-     " is not an id of a subscription"},
-    {"resource_group", "AZURE_RESOURCE_GROUP", "<resource_group>", is_group, " is not a name of a resource group"},
-    {"subnet_id", "AZURE_SUBNET_ID", "<subnet_id>", is_path,
+    {"subscription_id", "AZURE_SUBSCRIPTION_ID", "<subscription_id>", "", "-", 64, " is not an id of a subscription"},
+    {"resource_group", "AZURE_RESOURCE_GROUP", "<resource_group>", "", "-_.()", 90,
+     " is not a name of a resource group"},
+    {"subnet_id", "AZURE_SUBNET_ID", "<subnet_id>", "/subscriptions/", "/-_.(){}", 512,
      ": write it like /subscriptions/S/resourceGroups/G/providers/Microsoft.Network/virtualNetworks/N/subnets/S"},
 };
 enum { SUBSCRIPTION, GROUP, SUBNET };
@@ -131,7 +120,8 @@ static int check_account(const struct conf *acct, bool offline, struct err *e)
         if (value == NULL && !offline)
             return err_set(e, ERR_INVALID, "clouds.azure.%s is missing: set it there or in $%s", needed[i].name,
                            needed[i].env);
-        if (value != NULL && !needed[i].is_sound(value))
+        if (value != NULL && (strncasecmp(value, needed[i].prefix, strlen(needed[i].prefix)) != 0 ||
+                              !rest_is_id(value, needed[i].more, needed[i].max) || strstr(value, "..") != NULL))
             return err_set(e, ERR_INVALID, "clouds.azure.%s%s", needed[i].name, needed[i].remedy);
     }
     if (conf_has(acct, "client_secret") && (!conf_has(acct, "tenant_id") || !conf_has(acct, "client_id")))
@@ -175,6 +165,7 @@ static int az_open(const struct conf *acct, const struct provider_env *env, stru
                                 .group = known(acct, GROUP),
                                 .pause = env->pause,
                                 .pause_arg = env->pause_arg};
+    p->prices = azure_price_client(env->http, conf_str(acct, "prices_url"), env->timeout_ms);
     p->images = azure_image_cache_new();
     *out = p;
     return 0;
@@ -573,6 +564,16 @@ static int az_launch(struct provider *p, const struct launch_request *r, struct 
     return 0;
 }
 
+static int az_price(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    const struct azure_price_of what = {.region = azure_region_of(&p->place, s),
+                                        .size = s->instance_type,
+                                        .windows = azure_is_windows(s),
+                                        .spot = s->spot};
+
+    return az_check(p, s, e) || azure_price(&p->prices, &what, usd, e) ? -1 : 0;
+}
+
 const struct provider_ops provider_azure = {
     .name = "azure",
     .account_keys = account_keys,
@@ -586,5 +587,6 @@ const struct provider_ops provider_azure = {
     .describe = az_describe,
     .destroy = az_destroy,
     .list = az_list,
+    .price = az_price,
     .close = az_close,
 };

@@ -454,6 +454,56 @@ static int do_launch(struct provider *p, const struct launch_request *r, struct 
     return 0;
 }
 
+/* ---- prices ---- */
+
+/* The size among a page's, if it is there. */
+static int find_size(const struct provider *p, const struct rest_call *call, const json_t *doc, const char *slug,
+                     double *usd, bool *more, struct err *e)
+{
+    json_t *sizes, *one;
+    const char *name, *next = NULL;
+    size_t i;
+
+    if (js_arr(doc, "sizes", &sizes, e) || js_opt_str(doc, "links.pages.next", &next, e))
+        return rest_nonsense(&p->api, call, e);
+    *more = next != NULL;
+    json_array_foreach(sizes, i, one)
+    {
+        const json_t *price = json_object_get(one, "price_hourly");
+
+        if (js_str(one, "slug", &name, e) || !json_is_number(price))
+            return rest_nonsense(&p->api, call, e);
+        if (strcmp(name, slug) == 0) {
+            *usd = json_number_value(price);
+            *more = false;
+        }
+    }
+    return 0;
+}
+
+static int do_price(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    double found = -1;
+    bool more = true;
+
+    if (do_check(p, s, e))
+        return -1;
+    for (size_t page = 1; more; page++) {
+        AUTO_REST_RES struct rest_res res = REST_RES_INIT;
+        AUTO_BUF struct buf path = BUF_INIT(256);
+        struct rest_call call = {.method = "GET", .what = "sizes.list"};
+
+        if (page > REST_MAX_PAGES)
+            return err_set(e, ERR_RETRY, "digitalocean sizes.list: pages without end");
+        buf_addf(&path, "/v2/sizes?per_page=" PAGE_SIZE "&page=%zu", page);
+        if (buf_str(&path, &call.path, e) || rest_do(&p->api, &call, &res, e) ||
+            find_size(p, &call, res.doc, s->instance_type, &found, &more, e))
+            return rest_page_failed(page, e);
+    }
+    *usd = found;
+    return 0;
+}
+
 const struct provider_ops provider_digitalocean = {
     .name = "digitalocean",
     .alias = "do",
@@ -467,5 +517,6 @@ const struct provider_ops provider_digitalocean = {
     .describe = do_describe,
     .destroy = do_destroy,
     .list = do_list,
+    .price = do_price,
     .close = do_close,
 };

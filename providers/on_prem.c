@@ -389,6 +389,16 @@ static int on_prem_list(struct provider *p, const char *region,
     return 0;
 }
 
+/* The owner's own machines: nobody charges by the hour. */
+static int on_prem_price(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    (void)p;
+    (void)s;
+    (void)e;
+    *usd = 0;
+    return 0;
+}
+
 const struct provider_ops provider_on_prem = {
     .name = "on_prem",
     .account_keys = account_keys,
@@ -401,5 +411,6 @@ const struct provider_ops provider_on_prem = {
     .describe = on_prem_describe,
     .destroy = on_prem_destroy,
     .list = on_prem_list,
+    .price = on_prem_price,
     .close = on_prem_close,
 };

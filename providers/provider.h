@@ -67,6 +67,10 @@ struct provider_ops {
     int (*list)(struct provider *p, const char *region, int (*each)(void *arg, const struct instance *i, struct err *e),
                 void *arg, struct err *e);
 
+    /* What an hour of this machine costs by the cloud's own word of now, in USD, disks and addresses apart; *usd below
+     * 0 = it does not tell. Asks the network each time; ERR_INVALID as check. May be NULL: it never tells. */
+    int (*price)(struct provider *p, const struct machine_spec *s, double *usd, struct err *e);
+
     void (*close)(struct provider *p); /* accepts NULL */
 };
 

@@ -27,4 +27,8 @@ int aws_client_ec2_url(const struct aws_client *c, const char *region, struct bu
 int aws_client_ssm_parameter(const struct aws_client *c, const char *region, const char *name, char **out,
                              struct err *e) MUST_USE;
 
+/* GetProducts of the price list that stands nearest to a region's partition; the caller owns *out. */
+int aws_client_pricing(const struct aws_client *c, const char *region, const json_t *question, json_t **out,
+                       struct err *e) MUST_USE;
+
 #endif

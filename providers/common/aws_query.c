@@ -130,7 +130,9 @@ int aws_endpoint(conf_getenv_fn *getenv_fn, void *arg, const char *service, cons
         url = getenv_fn(arg, var);
     }
     if (url == NULL || *url == '\0') {
-        buf_addf(out, "https://%s.%s.amazonaws.com%s", service, region, text_has_prefix(region, "cn-") ? ".cn" : "");
+        /* the price list is the one whose host is not its name */
+        buf_addf(out, "https://%s%s.%s.amazonaws.com%s", strcmp(service, "pricing") == 0 ? "api." : "", service, region,
+                 text_has_prefix(region, "cn-") ? ".cn" : "");
         return 0;
     }
     if (!text_has_prefix(url, "http://") && !text_has_prefix(url, "https://"))

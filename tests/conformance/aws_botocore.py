@@ -23,7 +23,7 @@ except ImportError:
 
 TOOL = os.path.join(os.environ.get("B", "build"), "tests/conformance/aws_requests")
 SESSION = botocore.session.get_session()
-EC2, STS, SSM = (SESSION.get_service_model(name) for name in ("ec2", "sts", "ssm"))
+EC2, STS, SSM, PRICING = (SESSION.get_service_model(name) for name in ("ec2", "sts", "ssm", "pricing"))
 failures = 0
 
 
@@ -81,6 +81,9 @@ def judge(protocol, shape, node, path):
         return judge_structure(protocol, shape, node, path)
     if shape.type_name == "list":
         return judge_list(protocol, shape, node, path)
+    if shape.type_name == "timestamp":
+        sound = isinstance(node, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", node)
+        return [] if sound else [f"{path} is no time"]
     if isinstance(node, Tree):
         return [f"{path} has members"]
     problem = scalar_problem(path.rstrip("."), shape, node)
@@ -138,13 +141,32 @@ def beyond_the_model(tree):
     return found
 
 
+def judge_json(shape, given, path):
+    """A JSON value by its shape."""
+    if shape.type_name == "structure":
+        if not isinstance(given, dict):
+            return [f"{path or 'the body'} is no object"]
+        found = [f"unknown member {path}{key}" for key in given if key not in shape.members]
+        found += [f"required {path}{key} is missing" for key in shape.required_members if key not in given]
+        return found + [p for key, value in given.items() if key in shape.members
+                        for p in judge_json(shape.members[key], value, f"{path}{key}.")]
+    if shape.type_name == "list":
+        return [p for one in given for p in judge_json(shape.member, one, path)]
+    if shape.type_name == "string":
+        allowed = getattr(shape, "enum", [])
+        if not isinstance(given, str) or (allowed and given not in allowed):
+            return [f"{path} {given!r} is not one of {allowed}" if allowed else f"{path} is no string"]
+    elif shape.type_name in ("integer", "long") and not isinstance(given, int):
+        return [f"{path} is no integer"]
+    return []
+
+
 def json_problems(target, body):
     prefix, operation = target.split(".")
-    if prefix != SSM.metadata["targetPrefix"]:
-        return [f"target {prefix} is not {SSM.metadata['targetPrefix']}"]
-    shape, given = SSM.operation_model(operation).input_shape, json.loads(body)
-    found = [f"unknown member {key}" for key in given if key not in shape.members]
-    return found + [f"required {key} is missing" for key in shape.required_members if key not in given]
+    for model in (SSM, PRICING):
+        if prefix == model.metadata["targetPrefix"] and operation in model.operation_names:
+            return judge_json(model.operation_model(operation).input_shape, json.loads(body), "")
+    return [f"no service knows the target {target}"]
 
 
 # ---- signatures ----
@@ -154,8 +176,10 @@ def authorization_by_botocore(request, service, region):
     copy = AWSRequest(method=request["method"], url=request["url"], headers=headers, data=request["body"])
     keys = Credentials(request["key"], request["secret"], request.get("token"))
     when = datetime.datetime.strptime(request["headers"]["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
-    with mock.patch("botocore.auth.datetime") as clock:
-        clock.datetime.utcnow.return_value = when
+    clock = mock.patch("botocore.auth.datetime", **{"datetime.utcnow.return_value": when})
+    if hasattr(botocore.auth, "get_current_datetime"):  # newer ones ask there what time it is
+        clock = mock.patch("botocore.auth.get_current_datetime", return_value=when)
+    with clock:
         botocore.auth.SigV4Auth(keys, service, region).add_auth(copy)
     return copy.headers["Authorization"]
 
@@ -184,6 +208,16 @@ def judge_requests(requests):
 
 def control(name, problems, needle):
     report(f"control: {name}", [] if any(needle in p for p in problems) else [f"not noticed, found {problems}"])
+
+
+def json_controls(requests):
+    price = next(r for r in requests if "GetProducts" in r["headers"].get("X-Amz-Target", ""))
+    for name, was, becomes, needle in (
+            ("a misspelt member", '"Filters"', '"Filter"', "unknown member Filter"),
+            ("a wrong kind of filter", "TERM_MATCH", "MATCH", "is not one of"),
+            ("a filter without its value", '"Value"', '"Val"', "Value is missing")):
+        control(f"price list: {name}", json_problems(price["headers"]["X-Amz-Target"], price["body"].replace(was, becomes)),
+                needle)
 
 
 def controls(requests):
@@ -218,6 +252,7 @@ def main():
     requests = [json.loads(line) for line in run.stdout.splitlines()]
     judge_requests(requests)
     controls(requests)
+    json_controls(requests)
     return 1 if failures else 0
 
 

@@ -164,6 +164,23 @@ static void other_calls(void)
     print_all("list, describe, destroy", b);
 }
 
+static void prices(void)
+{
+    struct fake_dialect d = fake_aws;
+    AUTO_ORDER struct order o;
+    AUTO_BED struct bed *b = NULL;
+    struct err e;
+    double usd;
+
+    d.settings = with_token;
+    b = bed_open(&d, NULL, 0);
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    must(b->ops->price(b->p, &o.spec, &usd, &e), "price", &e);
+    o.spec.spot = true;
+    must(b->ops->price(b->p, &o.spec, &usd, &e), "spot price", &e);
+    print_all("prices", b);
+}
+
 int main(void)
 {
     static const struct bed_setting network[] = {{"subnet_ids", "subnet-0aaa,subnet-0bbb"},
@@ -186,5 +203,6 @@ int main(void)
     launch("image pattern", NULL, 0, have_image_pattern);
     launch("image parameter", NULL, 0, have_image_parameter);
     other_calls();
+    prices();
     return 0;
 }

@@ -187,12 +187,16 @@ static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *a
     char action[64] = "";
 
     (void)fake_form(r->body, "Action", action, sizeof(action));
-    if (raw_header(r, "X-Amz-Target") != NULL)
+    if (raw_header(r, "X-Amz-Target") != NULL && strstr(raw_header(r, "X-Amz-Target"), "GetProducts") != NULL)
+        raw_answer(answer, 200, "", "{\"PriceList\":[]}");
+    else if (raw_header(r, "X-Amz-Target") != NULL)
         raw_answer(answer, 200, "", "{\"Parameter\":{\"Value\":\"ami-0000000000000000d\"}}");
     else if (strcmp(action, "AssumeRole") == 0)
         assume_role(answer);
     else if (strcmp(action, "DescribeImages") == 0)
         describe_images(answer);
+    else if (strcmp(action, "DescribeSpotPriceHistory") == 0)
+        raw_answer(answer, 200, "", "<DescribeSpotPriceHistoryResponse/>");
     else if (strcmp(action, "RunInstances") == 0)
         run_instances(c, r->body, answer);
     else if (strcmp(action, "DescribeInstances") == 0)
