@@ -1,106 +1,129 @@
-/* muster check: every diagnostic of a .cirun.yml at once, with its place and its line. */
+/* muster check: every diagnostic of every file at once. Files: check_files.c; formats: check_text.c and its siblings.
+ */
+#include "server/base/mem.h"
+#include "server/cli/check_int.h"
 #include "server/cli/cli.h"
-
-#include "server/base/json.h"
-#include "server/base/text.h"
-#include "server/config/cirun_yml.h"
+#include "server/config/server_conf.h"
+#include "server/github/event.h"
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define READ_MAX (CIRUN_YML_MAX * 4)
-
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF, FORMAT_GITHUB };
+enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct check_run {
     enum format format;
-    const char *files[64];
-    size_t n_files;
-    json_t *findings; /* JSON: all files' findings */
-    size_t errors, warnings;
+    enum colour colour;
+    enum check_kind kind;
+    bool strict;
+    const char *config; /* our settings, or NULL */
+    struct server_conf *conf;
+    const char **names; /* borrowed from argv */
+    size_t n_names;
+    struct check_report report;
 };
 
-static const char *severity_name(enum cirun_severity s)
+static void run_clear(struct check_run *run)
 {
-    return s == CIRUN_ERROR ? "error" : "warning";
+    check_report_clear(&run->report);
+    server_conf_free(run->conf);
+    free(run->names);
 }
 
-/* The line a diagnostic is about, with a caret under its column. */
-static void print_line(const char *text, int line, int column)
-{
-    const char *at = text, *end;
+/* ---- one file ---- */
 
-    for (int i = 1; i < line && at != NULL; i++) {
-        at = strchr(at, '\n');
-        at = at != NULL ? at + 1 : NULL;
-    }
-    if (at == NULL || *at == '\0')
+static int by_place(const void *a, const void *b)
+{
+    const struct cirun_diag *x = a, *y = b;
+
+    if (x->line != y->line)
+        return x->line < y->line ? -1 : 1;
+    if (x->column != y->column)
+        return x->column < y->column ? -1 : 1;
+    if (x->severity != y->severity)
+        return x->severity > y->severity ? -1 : 1;
+    return strcmp(x->message, y->message);
+}
+
+static void check_runners(struct check_run *run, struct check_file *f)
+{
+    const struct cirun_lint_opts opts = {.is_hosted = event_label_is_hosted, .conf = run->conf};
+
+    f->yml = cirun_yml_parse(f->text.p != NULL ? f->text.p : "", f->text.len, f->name);
+    f->lints = cirun_lint(f->yml, &opts);
+    f->n_runners = f->yml->n_read;
+    for (size_t i = 0; i < f->yml->n_diags; i++)
+        check_add(f, &f->yml->diags[i]);
+    for (size_t i = 0; i < f->lints->n; i++)
+        check_add(f, &f->lints->diags[i]);
+    f->errors += f->yml->n_errors + f->lints->n_errors;
+    f->warnings += f->yml->n_warnings + f->lints->n_warnings;
+    f->notes += f->lints->n_notes;
+}
+
+/* As YAML only: its meaning is read where access is decided. */
+static void check_access(struct check_file *f)
+{
+    struct cirun_diag d = {.severity = CIRUN_ERROR, .rule = "not-yaml", .line = 1, .column = 1};
+    AUTO_YAML struct yaml_doc *doc = NULL;
+    struct err e;
+
+    if (!yaml_parse(f->text.p != NULL ? f->text.p : "", f->text.len, CIRUN_YML_MAX, f->name, &doc, &e))
         return;
-    end = strchr(at, '\n');
-    (void)printf("  %5d | ", line);
-    cli_print_plain(at, end != NULL ? (size_t)(end - at) : strlen(at));
-    (void)printf("\n        | %*s^\n", column > 1 ? column - 1 : 0, "");
+    (void)snprintf(d.message, sizeof(d.message), "%.390s", e.msg);
+    check_add(f, &d);
+    f->errors++;
 }
 
-/* A workflow command's data: %, CR and LF are escaped as GitHub's runner expects. */
-static void print_escaped(const char *s)
+static void check_file(struct check_run *run, struct check_file *f)
 {
-    for (; *s != '\0'; s++) {
-        if (*s == '%' || *s == '\r' || *s == '\n')
-            (void)printf("%%%02X", (unsigned)(unsigned char)*s);
-        else
-            (void)putchar(*s);
+    check_files_read(f);
+    if (f->errors == 0 && f->kind == CHECK_ACCESS)
+        check_access(f);
+    else if (f->errors == 0)
+        check_runners(run, f);
+    if (f->n_diags > 0)
+        qsort(f->diags, f->n_diags, sizeof(*f->diags), by_place);
+}
+
+/* ---- options ---- */
+
+static int choose(const char *value, const char *const *names, size_t n, int *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], value) == 0) {
+            *out = (int)i;
+            return 0;
+        }
     }
+    return -1;
 }
 
-static int add_finding(struct check_run *run, const char *file, const struct cirun_diag *d, struct err *e)
+static int read_choice(struct check_run *run, const char *option, const char *value)
 {
-    json_t *one = NULL;
+    static const char *const formats[] = {"text", "json", "sarif", "github"};
+    static const char *const colours[] = {"auto", "always", "never"};
+    static const char *const kinds[] = {"", "runners", "global", "access"};
+    int n = 0;
 
-    if (js_pack(e, &one, "{s:s, s:i, s:i, s:s, s:s}", "file", file, "line", d->line, "column", d->column, "severity",
-                severity_name(d->severity), "message", d->message))
-        return -1;
-    (void)json_array_append_new(run->findings, one);
-    return 0;
-}
-
-static int report(struct check_run *run, const char *file, const char *text, const struct cirun_diag *d, struct err *e)
-{
-    *(d->severity == CIRUN_ERROR ? &run->errors : &run->warnings) += 1;
-    switch (run->format) {
-    case FORMAT_TEXT:
-        (void)printf("%s:%d:%d: %s: %s\n", file, d->line, d->column, severity_name(d->severity), d->message);
-        print_line(text, d->line, d->column);
-        return 0;
-    case FORMAT_JSON:
-        return add_finding(run, file, d, e);
-    case FORMAT_GITHUB:
-        (void)printf("::%s file=%s,line=%d,col=%d::", severity_name(d->severity), file, d->line, d->column);
-        print_escaped(d->message);
-        (void)putchar('\n');
-        return 0;
+    if (strcmp(option, "--format") == 0) {
+        if (choose(value, formats, ARRAY_LEN(formats), &n))
+            return -1;
+        run->format = (enum format)n;
+    } else if (strcmp(option, "--color") == 0) {
+        if (choose(value, colours, ARRAY_LEN(colours), &n))
+            return -1;
+        run->colour = (enum colour)n;
+    } else {
+        if (*value == '\0' || choose(value, kinds, ARRAY_LEN(kinds), &n))
+            return -1;
+        run->kind = (enum check_kind)n;
     }
     return 0;
-}
-
-static int check_file(struct check_run *run, const char *file, struct err *e)
-{
-    AUTO_BUF struct buf text = BUF_INIT(READ_MAX);
-    struct cirun_yml *c;
-    const char *s;
-    int rc = 0;
-
-    if (cli_read(file, &text, e) || buf_str(&text, &s, e))
-        return -1;
-    c = cirun_yml_parse(s, text.len, file);
-    for (size_t i = 0; i < c->n_diags && rc == 0; i++)
-        rc = report(run, file, s, &c->diags[i], e);
-    if (rc == 0 && run->format == FORMAT_TEXT && c->n_errors == 0)
-        (void)printf("%s: %zu runner%s, %zu warning%s\n", file, c->n_runners, c->n_runners == 1 ? "" : "s", c->n_diags,
-                     c->n_diags == 1 ? "" : "s");
-    cirun_yml_free(c);
-    return rc;
 }
 
 static int on_option(void *arg, const struct cli_option *o, const char *value)
@@ -108,57 +131,97 @@ static int on_option(void *arg, const struct cli_option *o, const char *value)
     struct check_run *run = arg;
 
     if (o == NULL) {
-        if (run->n_files == ARRAY_LEN(run->files))
-            return -1;
-        run->files[run->n_files++] = value;
+        run->names = mem_realloc_array(run->names, run->n_names + 1, sizeof(*run->names));
+        run->names[run->n_names++] = value;
         return 0;
     }
-    if (strcmp(o->name, "--json") == 0 || strcmp(value, "json") == 0)
+    if (strcmp(o->name, "--json") == 0)
         run->format = FORMAT_JSON;
-    else if (strcmp(value, "github") == 0)
-        run->format = FORMAT_GITHUB;
-    else if (strcmp(value, "text") == 0)
-        run->format = FORMAT_TEXT;
+    else if (strcmp(o->name, "--strict") == 0)
+        run->strict = true;
+    else if (strcmp(o->name, "--config") == 0)
+        run->config = value;
     else
-        return -1;
+        return read_choice(run, o->name, value);
     return 0;
 }
 
-static int print_json(struct check_run *run)
-{
-    AUTO_FREE char *text = NULL;
-    struct err e;
+/* ---- the command ---- */
 
-    if (js_dump(run->findings, &text, &e))
-        return cli_fail(&e);
-    (void)printf("%s\n", text);
-    return run->errors > 0 ? CLI_FAILED : CLI_DONE;
+static bool wants_colour(const struct check_run *run)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    if (run->colour != COLOUR_AUTO)
+        return run->colour == COLOUR_ALWAYS;
+    return isatty(STDOUT_FILENO) == 1 && (none == NULL || *none == '\0') && (term == NULL || strcmp(term, "dumb") != 0);
+}
+
+static int print(const struct check_run *run, struct err *e)
+{
+    switch (run->format) {
+    case FORMAT_TEXT:
+        check_print_text(&run->report, wants_colour(run));
+        return 0;
+    case FORMAT_GITHUB:
+        check_print_github(&run->report);
+        return 0;
+    case FORMAT_JSON:
+        return check_print_json(&run->report, e);
+    case FORMAT_SARIF:
+        return check_print_sarif(&run->report, e);
+    }
+    return 0;
+}
+
+static bool fails(const struct check_run *run)
+{
+    for (size_t i = 0; i < run->report.n; i++) {
+        const struct check_file *f = &run->report.files[i];
+
+        if (!f->silent && (f->errors > 0 || (run->strict && f->warnings > 0)))
+            return true;
+    }
+    return false;
+}
+
+static int check(struct check_run *run, struct err *e)
+{
+    if (run->config != NULL && server_conf_load_offline(run->config, conf_getenv_process, NULL, &run->conf, e))
+        return -1;
+    for (size_t i = 0; i < run->n_names; i++)
+        check_files_add(&run->report, run->names[i], run->kind);
+    if (run->n_names == 0 && check_files_find(&run->report, "", e))
+        return -1;
+    for (size_t i = 0; i < run->report.n; i++)
+        check_file(run, &run->report.files[i]);
+    return print(run, e);
 }
 
 int cli_check(int argc, char **argv)
 {
-    static const struct cli_option options[] = {{"--format", NULL, "FORMAT", "text (default), json, github"},
-                                                {"--json", NULL, NULL, "the same as --format json"},
-                                                {NULL, NULL, NULL, NULL}};
+    static const struct cli_option options[] = {
+        {"--format", NULL, "FORMAT", "text (default), json, sarif, github (annotations of a workflow)"},
+        {"--json", NULL, NULL, "the same as --format json"},
+        {"--strict", NULL, NULL, "warnings fail too"},
+        {"--kind", NULL, "KIND", "runners, global, access: what the files are, whatever their names"},
+        {"--config", "-c", "FILE", "our settings: what the operator's accounts, limits and policy make of the files"},
+        {"--color", NULL, "WHEN", "auto (default: on a terminal), always, never; NO_COLOR is honoured"},
+        {NULL, NULL, NULL, NULL}};
     static const struct cli_command command = {
-        "check", "[--format text|json|github] [FILE...]",
-        "Validate .cirun.yml files (default: .cirun.yml; - is standard input): every finding with\n"
-        "file:line:column, the line, and what to do. Exit status 1 when a file has an error.",
+        "check", "[--format text|json|sarif|github] [--strict] [FILE...]",
+        "Validate .cirun.yml, .cirun.global.yml and .access.yml: every finding of every file at once, with\n"
+        "file:line:column, the line, and what to do. FILE may be a directory, or - for standard input; without: the\n"
+        ".cirun.yml here, or else the organisation's files. Touches no network. Exit status: 0 sound (warnings and\n"
+        "notes may be printed), 1 a file has an error or cannot be read (with --strict also: a warning), 2 usage.",
         options};
-    AUTO_JSON json_t *findings = json_array();
-    struct check_run run = {.format = FORMAT_TEXT, .findings = findings};
+    AUTO(run_clear) struct check_run run = {.format = FORMAT_TEXT};
     int rc = cli_parse(&command, argc, argv, on_option, &run);
     struct err e;
 
     if (rc >= 0)
         return rc;
-    if (run.n_files == 0)
-        run.files[run.n_files++] = ".cirun.yml";
-    for (size_t i = 0; i < run.n_files; i++) {
-        if (check_file(&run, run.files[i], &e))
-            return cli_fail(&e);
-    }
-    if (run.format == FORMAT_JSON)
-        return print_json(&run);
-    return run.errors > 0 ? CLI_FAILED : CLI_DONE;
+    if (check(&run, &e))
+        return cli_fail(&e);
+    return fails(&run) ? CLI_FAILED : CLI_DONE;
 }

@@ -1,5 +1,7 @@
 #include "server/cli/cli.h"
 
+#include "server/cli/glyph.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -106,6 +108,11 @@ int cli_read(const char *file, struct buf *out, struct err *e)
 
 void cli_print_plain(const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        (void)putchar((unsigned char)s[i] < 0x20 || s[i] == 0x7f ? (s[i] == '\t' ? ' ' : '?') : s[i]);
+    while (len > 0) {
+        struct glyph g = glyph_next(s, len);
+
+        (void)fwrite(g.shown, 1, g.shown_len, stdout);
+        s += g.len;
+        len -= g.len;
+    }
 }

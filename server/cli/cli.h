@@ -38,7 +38,7 @@ int cli_fail(const struct err *e);
  * it takes to say that it is too large. */
 int cli_read(const char *file, struct buf *out, struct err *e) MUST_USE;
 
-/* Print without control characters: a stranger's text on somebody's terminal. */
+/* Print without what could steer the terminal (glyph.h): a stranger's text. */
 void cli_print_plain(const char *s, size_t len);
 
 #endif

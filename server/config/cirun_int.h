@@ -12,7 +12,6 @@ struct cirun_reading {
     struct cirun_yml yml; /* first: what the caller gets; its address is that of the whole */
     struct arena *arena;
     struct cirun_diag *diags;
-    size_t n_warnings;
     struct tz_set *zones; /* named by schedules; NULL until the first */
 };
 

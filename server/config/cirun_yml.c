@@ -31,7 +31,7 @@ static struct cirun_diag *note(struct cirun_reading *r, enum cirun_severity seve
                                const char *fmt, va_list ap)
 {
     struct cirun_diag *d;
-    size_t *count = severity == CIRUN_ERROR ? &r->yml.n_errors : &r->n_warnings;
+    size_t *count = severity == CIRUN_ERROR ? &r->yml.n_errors : &r->yml.n_warnings;
 
     if ((*count)++ >= MAX_KEPT)
         return NULL;
@@ -282,7 +282,7 @@ static void read_runners(struct cirun_reading *r, const struct yaml_node *list)
         n += is_duplicate(r, runners, n, &runners[n]) ? 0 : 1;
     }
     r->yml.runners = runners;
-    r->yml.n_runners = n;
+    r->yml.n_runners = r->yml.n_read = n;
 }
 
 static void read_root(struct cirun_reading *r, const struct yaml_node *root)

@@ -13,7 +13,8 @@
 #define CIRUN_YML_MAX ((size_t)256 * 1024)
 #define CIRUN_YML_MAX_CANDIDATES 64
 
-enum cirun_severity { CIRUN_WARNING, CIRUN_ERROR };
+/* A note tells what is so on purpose as often as not; nothing is wrong. */
+enum cirun_severity { CIRUN_NOTE, CIRUN_WARNING, CIRUN_ERROR };
 
 struct cirun_diag {
     enum cirun_severity severity;
@@ -67,7 +68,8 @@ struct cirun_yml {
     const struct cirun_runner *runners;
     size_t n_diags;
     const struct cirun_diag *diags; /* in file order */
-    size_t n_errors;                /* of these */
+    size_t n_errors, n_warnings;    /* all there are; of very many only the first are among diags */
+    size_t n_read;                  /* runners that were read, also when errors made n_runners 0: for cirun_lint.h */
     struct yaml_doc *doc;           /* NULL when it was no YAML */
 };
 

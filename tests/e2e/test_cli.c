@@ -66,95 +66,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void test_check__a_sound_file_exits_0(void **state)
-{
-    const struct files *f = *state;
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-
-    assert_int_equal(run_muster((const char *const[]){"check", f->good, NULL}, &out), 0);
-    assert_non_null(strstr(out.p, "1 runner, 0 warnings"));
-}
-
-static void test_check__every_finding_has_its_place_its_line_and_a_caret(void **state)
-{
-    const struct files *f = *state;
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-
-    assert_int_equal(run_muster((const char *const[]){"check", f->bad, NULL}, &out), 1);
-    assert_non_null(strstr(out.p, "bad.yml:4:5: warning:"));
-    assert_non_null(strstr(out.p, "machine_image"));
-    assert_non_null(strstr(out.p, "bad.yml:5:"));
-    assert_non_null(strstr(out.p, "error:"));
-    assert_non_null(strstr(out.p, "      4 |     machine_imag: ami-1\n        |     ^\n"));
-}
-
-static void test_check__json_is_for_programs(void **state)
-{
-    const struct files *f = *state;
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-    AUTO_JSON json_t *list = NULL;
-    const char *file, *severity;
-    size_t slips = 0;
-    int64_t line;
-    struct err e;
-
-    assert_int_equal(run_muster((const char *const[]){"check", "--format", "json", f->good, f->bad, NULL}, &out), 1);
-    assert_int_equal(js_parse(out.p, out.len, &list, &e), 0);
-    assert_true(json_array_size(list) >= 2);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *one = json_array_get(list, i);
-
-        assert_int_equal(js_str(one, "file", &file, &e), 0);
-        assert_string_equal(file, f->bad);
-        assert_int_equal(js_i64(one, "line", &line, &e), 0);
-        assert_int_equal(js_str(one, "severity", &severity, &e), 0);
-        slips += line == 4 && strcmp(severity, "warning") == 0 ? 1 : 0;
-    }
-    assert_int_equal(slips, 1);
-}
-
-static void test_check__github_annotations_point_at_the_line(void **state)
-{
-    const struct files *f = *state;
-    AUTO_BUF struct buf out = BUF_INIT(65536), want = BUF_INIT(4096);
-
-    assert_int_equal(run_muster((const char *const[]){"check", "--format=github", f->bad, NULL}, &out), 1);
-    buf_addf(&want, "::warning file=%s,line=4,col=5::", f->bad);
-    assert_non_null(strstr(out.p, want.p));
-    buf_clear(&want);
-}
-
-static void test_check__a_file_without_end_is_refused_by_its_name(void **state)
-{
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-
-    (void)state;
-    assert_int_equal(run_muster((const char *const[]){"check", "/dev/zero", NULL}, &out), 1);
-    assert_non_null(strstr(out.p, "/dev/zero: the file is larger than"));
-}
-
-static void test_check__a_strangers_file_cannot_steer_the_terminal(void **state)
-{
-    const struct files *f = *state;
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-
-    write_file(f->bad, "runners:\n  - name: \"\x1b[2Jgone\"\n");
-    assert_int_equal(run_muster((const char *const[]){"check", f->bad, NULL}, &out), 1);
-    assert_non_null(strstr(out.p, "- name: \"?[2Jgone\""));
-    assert_null(strchr(out.p, '\x1b'));
-    write_file(f->bad, bad_text);
-}
-
-static void test_check__a_file_that_is_not_there_is_named(void **state)
-{
-    AUTO_BUF struct buf out = BUF_INIT(65536);
-
-    (void)state;
-    assert_int_equal(run_muster((const char *const[]){"check", "/nowhere/.cirun.yml", NULL}, &out), 1);
-    assert_non_null(strstr(out.p, "/nowhere/.cirun.yml"));
-    assert_non_null(strstr(out.p, "No such file"));
-}
-
 static void test_cli__usage_errors_exit_with_2(void **state)
 {
     static const char *const cases[][4] = {{"no-such-command", NULL},
@@ -264,13 +175,6 @@ static void test_plan__labels_that_nobody_serves_and_files_with_errors_say_why(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check__a_sound_file_exits_0),
-        cmocka_unit_test(test_check__every_finding_has_its_place_its_line_and_a_caret),
-        cmocka_unit_test(test_check__json_is_for_programs),
-        cmocka_unit_test(test_check__github_annotations_point_at_the_line),
-        cmocka_unit_test(test_check__a_file_that_is_not_there_is_named),
-        cmocka_unit_test(test_check__a_file_without_end_is_refused_by_its_name),
-        cmocka_unit_test(test_check__a_strangers_file_cannot_steer_the_terminal),
         cmocka_unit_test(test_cli__usage_errors_exit_with_2),
         cmocka_unit_test(test_cli__help_exits_with_0_everywhere),
         cmocka_unit_test(test_version__is_one_line_or_json),
