@@ -65,29 +65,13 @@ static void check_runners(struct check_run *run, struct check_file *f)
     f->notes += f->lints->n_notes;
 }
 
-/* As YAML only: its meaning is read where access is decided. */
-static void check_access(struct check_file *f)
-{
-    struct cirun_diag d = {.severity = CIRUN_ERROR, .rule = "not-yaml", .line = 1, .column = 1};
-    AUTO_YAML struct yaml_doc *doc = NULL;
-    struct err e;
-
-    if (!yaml_parse(f->text.p != NULL ? f->text.p : "", f->text.len, CIRUN_YML_MAX, f->name, &doc, &e))
-        return;
-    (void)snprintf(d.message, sizeof(d.message), "%.390s", e.msg);
-    check_add(f, &d);
-    f->errors++;
-}
-
 static void check_file(struct check_run *run, struct check_file *f)
 {
     check_files_read(f);
     if (f->errors == 0 && f->kind == CHECK_ACCESS)
-        check_access(f);
+        check_access_read(f);
     else if (f->errors == 0)
         check_runners(run, f);
-    if (f->n_diags > 0)
-        qsort(f->diags, f->n_diags, sizeof(*f->diags), by_place);
 }
 
 /* ---- options ---- */
@@ -193,8 +177,16 @@ static int check(struct check_run *run, struct err *e)
         check_files_add(&run->report, run->names[i], run->kind);
     if (run->n_names == 0 && check_files_find(&run->report, "", e))
         return -1;
+    check_files_add_siblings(&run->report);
     for (size_t i = 0; i < run->report.n; i++)
         check_file(run, &run->report.files[i]);
+    check_access_join(&run->report);
+    for (size_t i = 0; i < run->report.n; i++) {
+        struct check_file *f = &run->report.files[i];
+
+        if (f->n_diags > 0)
+            qsort(f->diags, f->n_diags, sizeof(*f->diags), by_place);
+    }
     return print(run, e);
 }
 

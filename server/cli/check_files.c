@@ -143,6 +143,39 @@ void check_files_add(struct check_report *r, const char *name, enum check_kind k
         fail_whole(add(r, name, kind), "unreadable-file", e.msg);
 }
 
+/* Is the last part of the name this one? */
+static bool is_called(const struct check_file *f, const char *base)
+{
+    const char *slash = strrchr(f->name, '/');
+
+    return strcmp(slash != NULL ? slash + 1 : f->name, base) == 0;
+}
+
+static void add_sibling(struct check_report *r, size_t number, const char *base)
+{
+    const char *name = r->files[number].name, *slash = strrchr(name, '/');
+    AUTO_FREE char *folder = mem_strndup(name, slash != NULL ? (size_t)(slash - name) + 1 : 0);
+    AUTO_FREE char *path = NULL;
+    bool given = !is_there(folder, base, &path);
+
+    for (size_t i = 0; !given && i < r->n; i++)
+        given = strcmp(r->files[i].name, path) == 0;
+    if (!given)
+        add(r, path, CHECK_BY_NAME)->silent = true;
+}
+
+void check_files_add_siblings(struct check_report *r)
+{
+    size_t n = r->n;
+
+    for (size_t i = 0; i < n; i++) {
+        if (is_called(&r->files[i], ".cirun.global.yml"))
+            add_sibling(r, i, ".access.yml");
+        else if (is_called(&r->files[i], ".access.yml"))
+            add_sibling(r, i, ".cirun.global.yml");
+    }
+}
+
 static void find_lines(struct check_file *f)
 {
     size_t at = 0, room = 0;
@@ -185,6 +218,7 @@ void check_report_clear(struct check_report *r)
         struct check_file *f = &r->files[i];
 
         cirun_lints_free(f->lints);
+        access_yml_free(f->access);
         cirun_yml_free(f->yml);
         buf_wipe(&f->text);
         free(f->diags);

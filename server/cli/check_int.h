@@ -6,6 +6,7 @@
 #define MUSTER_CLI_CHECK_INT_H
 
 #include "server/base/buf.h"
+#include "server/config/access_yml.h"
 #include "server/config/cirun_lint.h"
 #include "server/config/cirun_yml.h"
 
@@ -22,6 +23,7 @@ struct check_file {
     size_t n_runners;
     struct cirun_yml *yml;     /* RUNNERS, GLOBAL; NULL when it could not be read */
     struct cirun_lints *lints; /* alike */
+    struct access_yml *access; /* ACCESS; alike */
     struct cirun_diag *diags;  /* what is shown of it, in the order of the file */
     size_t n_diags;
     size_t errors, warnings, notes; /* all there are, also those beyond diags */
@@ -38,6 +40,8 @@ struct check_report {
 void check_files_add(struct check_report *r, const char *name, enum check_kind kind);
 /* Those of a directory ("" is the current one) when none was named. ERR_INVALID: there is none. */
 int check_files_find(struct check_report *r, const char *directory, struct err *e) MUST_USE;
+/* Add, silently, the other one of .cirun.global.yml and .access.yml where it lies beside one that was named. */
+void check_files_add_siblings(struct check_report *r);
 /* The text of a file; what prevents it becomes its one finding. */
 void check_files_read(struct check_file *f);
 void check_report_clear(struct check_report *r);
@@ -55,6 +59,12 @@ const char *check_kind_name(enum check_kind k);
 const char *check_line(const struct check_file *f, int number, size_t *len);
 /* Where the finding ends, in characters from 1, exclusive: always behind its column. */
 int check_end_column(const struct check_file *f, const struct cirun_diag *d);
+
+/* ---- check_access.c ---- */
+
+void check_access_read(struct check_file *f);
+/* Findings of a .cirun.global.yml and an .access.yml together: of one directory, or when there is one of each. */
+void check_access_join(struct check_report *r);
 
 /* ---- check_mask.c: secrets are not shown ---- */
 

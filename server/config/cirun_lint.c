@@ -86,8 +86,8 @@ static int by_place(const void *a, const void *b)
 
 struct cirun_lints *cirun_lint(const struct cirun_yml *c, const struct cirun_lint_opts *o)
 {
-    static void (*const groups[])(struct lint * l) = {lint_secrets, lint_labels, lint_lists,
-                                                      lint_places,  lint_disks,  lint_clouds};
+    static void (*const groups[])(struct lint * l) = {lint_secrets, lint_labels, lint_lists, lint_places,
+                                                      lint_disks,   lint_idle,   lint_clouds};
     struct lint *l = mem_zalloc(sizeof(*l));
 
     l->file = c;

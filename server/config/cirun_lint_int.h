@@ -31,6 +31,7 @@ void lint_lists(struct lint *l);   /* cirun_lint_lists.c: candidates, and what c
 void lint_places(struct lint *l);  /* cirun_lint_place.c: regions and zones */
 void lint_disks(struct lint *l);   /* cirun_lint_disks.c: EC2's volumes */
 void lint_clouds(struct lint *l);  /* cirun_lint_cloud.c: what the clouds' own check says */
+void lint_idle(struct lint *l);    /* cirun_lint_idle.c: warm runners */
 void lint_secrets(struct lint *l); /* cirun_lint_secret.c */
 
 #endif

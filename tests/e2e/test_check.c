@@ -236,6 +236,50 @@ static void test_check__a_name_cannot_steer_terminals_annotations_or_addresses(v
     place_leave(&p);
 }
 
+/* ---- .cirun.global.yml and .access.yml ---- */
+
+static const char access_text[] = "version: 1\npolicies:\n  - {id: p, repo: r}\n  - {id: q, repo: r}\n"
+                                  "access_control:\n  - {resource: aa, policies: [p]}\n";
+
+static void test_check__the_files_of_an_organisation_are_held_against_each_other(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+    struct place p;
+
+    (void)state;
+    place_enter(&p);
+    write_whole(".cirun.global.yml", good_text, strlen(good_text));
+    write_whole(".access.yml", access_text, strlen(access_text));
+    assert_int_equal(check(&out, NULL, NULL, NULL), 0);
+    assert_non_null(strstr(out.p, ".cirun.global.yml:2:12: note: no policy of .access.yml lets anybody use this runner "
+                                  "[runner-denied]\n"));
+    assert_non_null(strstr(out.p,
+                           ".access.yml:6:16: warning: .cirun.global.yml has no runner \"aa\"; did you mean \"a\"? "
+                           "[access-unknown-resource]\n"));
+    assert_non_null(strstr(out.p, ".access.yml:4:10: note: no entry of access_control names the policy \"q\""));
+    assert_non_null(strstr(out.p, "2 files: 1 warning, 2 notes\n"));
+    place_leave(&p);
+}
+
+static void test_check__the_other_file_is_looked_at_but_not_reported_when_one_was_named(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+    struct place p;
+
+    (void)state;
+    place_enter(&p);
+    write_whole(".cirun.global.yml", good_text, strlen(good_text));
+    write_whole(".access.yml", access_text, strlen(access_text));
+    assert_int_equal(check(&out, "--strict", ".cirun.global.yml", NULL), 0);
+    assert_non_null(strstr(out.p, "[runner-denied]"));
+    assert_null(strstr(out.p, ".access.yml:"));
+    write_whole(".access.yml", "hello: world\n", 13);
+    assert_int_equal(check(&out, ".access.yml", NULL, NULL), 1);
+    assert_non_null(strstr(out.p, ".access.yml:1:1: error: "));
+    assert_int_equal(check(&out, ".cirun.global.yml", NULL, NULL), 0);
+    place_leave(&p);
+}
+
 /* ---- options and exit statuses ---- */
 
 static void test_check__strict_makes_warnings_fail_but_never_notes(void **state)
@@ -407,6 +451,8 @@ int main(void)
         cmocka_unit_test(test_check__without_a_name_the_files_here_are_taken),
         cmocka_unit_test(test_check__what_cannot_be_read_is_an_error_and_the_others_are_checked_all_the_same),
         cmocka_unit_test(test_check__a_name_cannot_steer_terminals_annotations_or_addresses),
+        cmocka_unit_test(test_check__the_files_of_an_organisation_are_held_against_each_other),
+        cmocka_unit_test(test_check__the_other_file_is_looked_at_but_not_reported_when_one_was_named),
         cmocka_unit_test(test_check__strict_makes_warnings_fail_but_never_notes),
         cmocka_unit_test(test_check__colours_are_for_terminals_or_who_asks),
         cmocka_unit_test(test_check__wrong_usage_exits_with_2),

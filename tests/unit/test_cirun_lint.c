@@ -252,6 +252,27 @@ static void test_cirun_lint__what_a_cloud_refuses_is_said_at_the_value_that_it_i
     }
 }
 
+static void test_cirun_lint__entries_of_a_schedule_that_never_count_or_overlap(void **state)
+{
+#define IDLE(i) "{name: r, " AWS ", labels: [cirun-a], idle: {" i "}}"
+#define WHEN(day, time, replicas) "{day: " day ", time: " time ", timezone: Europe/Berlin, replicas: " replicas "}"
+    static const struct example examples[] = {
+        {IDLE("replicas: 1"), ""},
+        {IDLE("schedule: [" WHEN("mon-fri", "9-17", "2") ", " WHEN("sat", "9-17", "1") "]"), ""},
+        {IDLE("schedule: [" WHEN("mon-fri", "9-17", "0") "]"), "idle-never"},
+        {IDLE("schedule: [" WHEN("mon-fri", "9-17", "2") ", " WHEN("tue", "10-12", "1") "]"), "idle-covered"},
+        {IDLE("schedule: [" WHEN("tue", "10-12", "1") ", " WHEN("mon-fri", "9-17", "2") "]"), "idle-covered"},
+        {IDLE("schedule: [" WHEN("mon", "9-17", "2") ", " WHEN("mon", "9-17", "2") "]"), "idle-covered"},
+        {IDLE("schedule: [" WHEN("tue", "10-12", "3") ", " WHEN("mon-fri", "9-17", "2") "]"), "idle-overlap"},
+        {IDLE("schedule: [" WHEN("fri", "22-6", "1") ", " WHEN("sat", "4-8", "2") "]"), "idle-overlap"},
+        {IDLE("usage_based: {trigger: runner_allocated, replicas: 0, duration: 10}"), "idle-never"},
+        {IDLE("usage_based: {trigger: runner_allocated, replicas: 1, duration: 10}"), ""},
+    };
+
+    (void)state;
+    EXAMPLES(examples);
+}
+
 static void test_cirun_lint__secrets_are_found_and_never_repeated(void **state)
 {
 #define VARS(v) "{name: r, " AWS ", labels: [cirun-a], extra_config: {env_vars: {" v "}}}"
@@ -327,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_cirun_lint__a_fallback_chain_is_a_note_and_a_hidden_runner_a_warning),
         cmocka_unit_test(test_cirun_lint__candidates_that_repeat_or_contradict),
         cmocka_unit_test(test_cirun_lint__what_a_cloud_refuses_is_said_at_the_value_that_it_is_about),
+        cmocka_unit_test(test_cirun_lint__entries_of_a_schedule_that_never_count_or_overlap),
         cmocka_unit_test(test_cirun_lint__secrets_are_found_and_never_repeated),
         cmocka_unit_test(test_cirun_lint__the_operators_limits_take_the_place_of_the_defaults),
         cmocka_unit_test(test_cirun_lint__a_runner_with_errors_is_looked_at_as_far_as_it_goes),
