@@ -206,11 +206,14 @@ static bool agent_lives(const struct provider *p)
     return p->agents.hub != NULL;
 }
 
+/* Without one: what runs the image. Only Apple's own machines run macOS. */
 static const char *executor_of(const struct machine_spec *s)
 {
     const json_t *v = json_object_get(s->extra, "executor");
 
-    return v == NULL ? "docker" : json_is_string(v) ? json_string_value(v) : "";
+    if (v == NULL)
+        return s->os != NULL && strcmp(s->os, "macos") == 0 ? "lume" : "docker";
+    return json_is_string(v) ? json_string_value(v) : "";
 }
 
 static int read_vm(const struct machine_spec *s, struct on_prem_vm *out, struct err *e)

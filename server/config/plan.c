@@ -8,13 +8,16 @@
 
 #include <string.h>
 
-/* lume runs on Macs with Apple's own processors only. */
-static bool is_lume(const struct cirun_runner *r)
+/* lume runs on Macs with Apple's own processors only, and macOS without an executor on lume. */
+static bool is_lume(const struct cirun_runner *r, const struct cirun_candidate *c)
 {
     const struct yaml_node *executor = yaml_get(r->extra, "executor");
 
-    return strcmp(r->cloud, "on_prem") == 0 && executor != NULL && executor->kind == YAML_SCALAR &&
-           strcmp(executor->text, "lume") == 0;
+    if (strcmp(r->cloud, "on_prem") != 0)
+        return false;
+    if (executor == NULL)
+        return strcmp(plan_os(c), "macos") == 0;
+    return executor->kind == YAML_SCALAR && strcmp(executor->text, "lume") == 0;
 }
 
 const char *plan_arch(const struct cirun_runner *r, const struct cirun_candidate *c)
@@ -30,7 +33,7 @@ const char *plan_arch(const struct cirun_runner *r, const struct cirun_candidate
         return arch;
     if (known != NULL)
         return known->arch;
-    if (is_lume(r))
+    if (is_lume(r, c))
         return "arm64";
     return text_icontains(c->image, "arm64") || text_icontains(c->image, "aarch64") ? "arm64" : "x64";
 }

@@ -8,7 +8,10 @@
 #include "server/config/server_conf.h"
 #include "server/github/event.h"
 
+#include <glob.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define AWS "cloud: aws, instance_type: m5.large, machine_image: ami-0123456789abcdef0, region: eu-west-1"
 #define DISK(d) "{name: r, " AWS ", labels: [cirun-a], extra_config: {BlockDeviceMappings: [" d "]}}"
@@ -48,6 +51,19 @@ static void rules_of(const char *runners, const struct server_conf *conf, struct
     }
     for (size_t i = 0; i < k.lints->n; i++)
         buf_addf(out, "%s%s", i > 0 ? " " : "", k.lints->diags[i].rule);
+}
+
+static void read_file(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "re");
+    char piece[4096];
+    size_t n;
+
+    if (f == NULL)
+        fail_msg("%s cannot be opened", path);
+    while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+        buf_add(out, piece, n);
+    (void)fclose(f);
 }
 
 struct example {
@@ -193,6 +209,10 @@ static void test_cirun_lint__candidates_that_repeat_or_contradict(void **state)
         {ON("aws", "[m5.large, m5.large]", "ami-0123456789abcdef0", ""), "candidate-repeated"},
         {ON("aws", "[m5.large, m5.large]", "ami-0123456789abcdef0", ", preemptible: [true, false]"), ""},
         {ON("aws", "[m5.large]", "ami-0123456789abcdef0", ""), "list-of-one"},
+        {ON("on_prem", "8vcpu-8gb-75gb", "\"cirunlabs/macos-sequoia-runner:latest\"", ""), ""},
+        {ON("on_prem", "8vcpu-8gb-75gb", "\"cirunlabs/macos-sequoia-runner:latest\"",
+            ", extra_config: {executor: docker}"),
+         "candidate-refused"},
         {ON("aws", "t4g.small", "ubuntu2204", ""), ""},
         {ON("gcp", "t2a-standard-4", "\"ubuntu-os-cloud:ubuntu-2404-lts-amd64\"", ""), "arch-mismatch"},
         {ON("gcp", "e2-standard-4", "\"ubuntu-os-cloud:ubuntu-2404-lts-arm64\"", ""), "arch-mismatch"},
@@ -323,6 +343,37 @@ static void test_cirun_lint__a_runner_with_errors_is_looked_at_as_far_as_it_goes
     assert_string_equal(k.lints->diags[1].rule, "label-unreachable");
 }
 
+/* Files in use have no error that only a lint sees, and of the warnings only those that a reader agreed to. */
+static void test_cirun_lint__files_in_use_give_no_false_alarm(void **state)
+{
+    static const char *const agreed[] = {"list-of-one", "fallback-chain", "labels-system-only", "label-repeated"};
+    const char *named = getenv("MUSTER_TEST_DATA");
+    char pattern[PATH_MAX];
+    glob_t files;
+
+    (void)state;
+    (void)snprintf(pattern, sizeof(pattern), "%s/cirun-yml/*.yml", named != NULL ? named : "../shared/data");
+    if (glob(pattern, 0, NULL, &files) != 0)
+        skip();
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        AUTO_BUF struct buf text = BUF_INIT(CIRUN_YML_MAX);
+        AUTO(looked_clear) struct looked k = {NULL, NULL};
+
+        read_file(files.gl_pathv[i], &text);
+        k = look(text.p, NULL);
+        for (size_t d = 0; d < k.lints->n; d++) {
+            bool fine = false;
+
+            for (size_t a = 0; a < ARRAY_LEN(agreed); a++)
+                fine = fine || strcmp(agreed[a], k.lints->diags[d].rule) == 0;
+            if (!fine)
+                fail_msg("%s:%d: %s [%s]", files.gl_pathv[i], k.lints->diags[d].line, k.lints->diags[d].message,
+                         k.lints->diags[d].rule);
+        }
+    }
+    globfree(&files);
+}
+
 static void test_cirun_lint__very_many_findings_are_counted_and_the_first_kept(void **state)
 {
     AUTO_BUF struct buf text = BUF_INIT(CIRUN_YML_MAX);
@@ -352,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_cirun_lint__secrets_are_found_and_never_repeated),
         cmocka_unit_test(test_cirun_lint__the_operators_limits_take_the_place_of_the_defaults),
         cmocka_unit_test(test_cirun_lint__a_runner_with_errors_is_looked_at_as_far_as_it_goes),
+        cmocka_unit_test(test_cirun_lint__files_in_use_give_no_false_alarm),
         cmocka_unit_test(test_cirun_lint__very_many_findings_are_counted_and_the_first_kept),
     };
 
