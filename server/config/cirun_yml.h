@@ -1,6 +1,6 @@
 /*
  * .cirun.yml to runners: the repository's list of machines, each expanded to its chain of candidates.
- * The language: see deploy/docs/cirun-yml.md once that page exists; until then Cirun's own documentation.
+ * The language is told in deploy/docs/cirun-yml.md, and its keys stand in cirun_keys.h.
  *
  * Every diagnostic has a place and a severity. A file with an error yields no runners; warnings never fail a file.
  */
@@ -44,14 +44,21 @@ struct cirun_candidate {
     bool spot;
 };
 
+enum cirun_order { CIRUN_LISTED, CIRUN_CHEAPEST, CIRUN_FASTEST };
+
 struct cirun_runner {
-    const char *name;     /* "" when missing */
-    const char *cloud;    /* canonical: "digitalocean" for "do" */
-    const char *gpu;      /* as written, any spelling of gpu_model.h; NULL = none */
-    int gpus;             /* muster.gpus: at least so many; 0 = not asked */
-    int gpu_memory_gb;    /* muster.gpu_memory: at least so much on each; 0 = not asked */
-    const char *workflow; /* NULL = any */
-    const char *team;     /* run_only_when_triggered_by; NULL = anybody */
+    const char *name;  /* "" when missing */
+    const char *cloud; /* canonical: "digitalocean" for "do" */
+    const char *gpu;   /* as written, any spelling of gpu_model.h; NULL = none */
+    int gpus;          /* muster.gpus: at least so many; 0 = not asked */
+    int gpu_memory_gb; /* muster.gpu_memory: at least so much on each; 0 = not asked */
+    enum cirun_order order;
+    double max_hourly_usd;   /* muster.max_hourly_price; 0 = any */
+    int64_t lifetime_s;      /* muster.lifetime; 0 = the operator's, which is the longest in any case */
+    int64_t boot_deadline_s; /* muster.boot_deadline; 0 = the operator's, alike */
+    int rerun_interrupted;   /* muster.rerun_interrupted: at most so often; 0 = never */
+    const char *workflow;    /* NULL = any */
+    const char *team;        /* run_only_when_triggered_by; NULL = anybody */
     int line;
     size_t n_labels;
     const char *const *labels;

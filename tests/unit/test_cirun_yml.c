@@ -136,11 +136,11 @@ static void test_cirun_yml__every_documented_cloud_is_known(void **state)
         }
     }
     says("runners:\n  - name: r\n    cloud: asw\n    labels: [l]\n" MACHINE,
-         "E 3:12 unknown cloud \"asw\"; did you mean \"aws\"?; the clouds are aws, gcp, azure, digitalocean (do), "
+         "E 3:12 unknown cloud \"asw\"; did you mean \"aws\"?; it is one of aws, gcp, azure, digitalocean, do, "
          "openstack, oracle, vast_ai and on_prem\n");
-    says(
-        "runners:\n  - name: r\n    labels: [l]\n" MACHINE,
-        "E 2:5 cloud is missing; it is one of aws, gcp, azure, digitalocean, openstack, oracle, vast_ai and on_prem\n");
+    says("runners:\n  - name: r\n    labels: [l]\n" MACHINE,
+         "E 2:5 cloud is missing; it is one of aws, gcp, azure, digitalocean, do, openstack, oracle, vast_ai and "
+         "on_prem\n");
 }
 
 /* --- fallback --------------------------------------------------------------------------------------------------- */
@@ -242,7 +242,7 @@ static void test_cirun_yml__an_azure_image_may_be_a_mapping(void **state)
         assert_string_equal(c->runners[0].candidates[1].image, "a:b:c:latest");
     }
     (void)snprintf(text, sizeof(text), "%s    machine_image: {publisher: p, offer: o, sku: [s], verson: '1'}\n", head);
-    says(text, "E 6:20 machine_image lacks version; it needs publisher, offer, sku and version\n"
+    says(text, "E 6:20 version is missing in machine_image\n"
                "E 6:50 sku must be a string, found a list\n"
                "W 6:55 unknown key \"verson\" in machine_image is ignored; did you mean \"version\"?\n");
     (void)snprintf(text, sizeof(text), RUNNER "    instance_type: t\n    machine_image: %s\n", image);
@@ -300,28 +300,29 @@ static void test_cirun_yml__a_known_key_of_the_wrong_type_is_an_error(void **sta
         {"region: []", "region is an empty list; leave the key out instead"},
         {"region: ['']", "region must not be empty"},
         {"preemptible: maybe", "preemptible must be true or false, found \"maybe\""},
-        {"preemptible: {a: b}", "preemptible must be true, false or a list of these, found a mapping"},
+        {"preemptible: {a: b}", "preemptible must be true or false or a list of these, found a mapping"},
         {"labels: gpu", "labels must be a list of strings, found a string; did you mean \"- ...\" or [...]?"},
         {"labels: [a, {b: c}]", "a label must be a string, found a mapping"},
         {"idle: 1", "idle must be a mapping with replicas, schedule or usage_based, found a string"},
         {"muster: []", "muster must be a mapping, found a list"},
-        {"muster: {gpus: 0}", "gpus must be a whole number from 1 to 64, found 0"},
-        {"muster: {gpus: 65}", "gpus must be a whole number from 1 to 64, found 65"},
-        {"muster: {gpus: two}", "gpus must be a whole number from 1 to 64, found two"},
+        {"muster: {gpus: 0}", "gpus must be a whole number from 1 to 64, found \"0\""},
+        {"muster: {gpus: 65}", "gpus must be a whole number from 1 to 64, found \"65\""},
+        {"muster: {gpus: two}", "gpus must be a whole number from 1 to 64, found \"two\""},
         {"muster: {gpus: [1]}", "gpus must be a whole number from 1 to 64, found a list"},
-        {"muster: {gpu_memory: 24}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 24"},
-        {"muster: {gpu_memory: GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found GB"},
-        {"muster: {gpu_memory: 0GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 0GB"},
-        {"muster: {gpu_memory: 1.5GB}", "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 1.5GB"},
+        {"muster: {gpu_memory: 24}", "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"24\""},
+        {"muster: {gpu_memory: GB}", "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"GB\""},
+        {"muster: {gpu_memory: 0GB}", "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"0GB\""},
+        {"muster: {gpu_memory: 1.5GB}",
+         "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"1.5GB\""},
         {"muster: {gpu_memory: 12345678GB}",
-         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 12345678GB"},
+         "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"12345678GB\""},
         {"muster: {gpu_memory: 9999999999GB}",
-         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found 9999999999GB"},
+         "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found \"9999999999GB\""},
         {"muster: {gpu_memory: {a: b}}",
-         "gpu_memory must be whole gigabytes such as 24GB, at most 1024GB, found a mapping"},
+         "gpu_memory must be whole gigabytes such as 24GB, from 1 to 1024, found a mapping"},
         {"extra_config: x", "extra_config must be a mapping, found a string"},
         {"workflow: [a]", "workflow must be a string, found a list"},
-        {"count: two", "count must be a whole number, found a string"},
+        {"count: two", "count must be a whole number from 0 to 2147483647, found \"two\""},
     };
 
     (void)state;
@@ -387,7 +388,7 @@ static void test_cirun_yml__all_mistakes_are_found_at_once_in_file_order(void **
     says("extra: 1\nrunners:\n  - name: a\n    cloud: nowhere\n    labels: x\n" MACHINE "  - nothing\n"
          "  - name: b\n    cloud: aws\n    labels: [l]\n    regin: r\n" MACHINE,
          "W 1:1 unknown key \"extra\" in the file is ignored\n"
-         "E 4:12 unknown cloud \"nowhere\"; the clouds are aws, gcp, azure, digitalocean (do), openstack, oracle, "
+         "E 4:12 unknown cloud \"nowhere\"; it is one of aws, gcp, azure, digitalocean, do, openstack, oracle, "
          "vast_ai "
          "and on_prem\n"
          "E 5:13 labels must be a list of strings, found a string; did you mean \"- ...\" or [...]?\n"
