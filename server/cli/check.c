@@ -15,6 +15,7 @@ enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB };
 
 struct check_run {
     enum format format;
+    const char *print; /* what of the language instead of checking; NULL = nothing */
     const char *files[64];
     size_t n_files;
     json_t *findings; /* JSON: all files' findings */
@@ -113,7 +114,9 @@ static int on_option(void *arg, const struct cli_option *o, const char *value)
         run->files[run->n_files++] = value;
         return 0;
     }
-    if (strcmp(o->name, "--json") == 0 || strcmp(value, "json") == 0)
+    if (strcmp(o->name, "--print") == 0)
+        run->print = value;
+    else if (strcmp(o->name, "--json") == 0 || strcmp(value, "json") == 0)
         run->format = FORMAT_JSON;
     else if (strcmp(value, "github") == 0)
         run->format = FORMAT_GITHUB;
@@ -137,9 +140,11 @@ static int print_json(struct check_run *run)
 
 int cli_check(int argc, char **argv)
 {
-    static const struct cli_option options[] = {{"--format", NULL, "FORMAT", "text (default), json, github"},
-                                                {"--json", NULL, NULL, "the same as --format json"},
-                                                {NULL, NULL, NULL, NULL}};
+    static const struct cli_option options[] = {
+        {"--format", NULL, "FORMAT", "text (default), json, github"},
+        {"--json", NULL, NULL, "the same as --format json"},
+        {"--print", NULL, "WHAT", "schema, access-schema, docs: of the language"},
+        {NULL, NULL, NULL, NULL}};
     static const struct cli_command command = {
         "check", "[--format text|json|github] [FILE...]",
         "Validate .cirun.yml files (default: .cirun.yml; - is standard input): every finding with\n"
@@ -152,6 +157,8 @@ int cli_check(int argc, char **argv)
 
     if (rc >= 0)
         return rc;
+    if (run.print != NULL)
+        return cli_print_language(run.print);
     if (run.n_files == 0)
         run.files[run.n_files++] = ".cirun.yml";
     for (size_t i = 0; i < run.n_files; i++) {

@@ -331,6 +331,13 @@ const struct cirun_key *cirun_key_find(const struct cirun_map *map, const char *
     return NULL;
 }
 
+size_t cirun_key_names(const struct cirun_map *map, const char **out)
+{
+    for (size_t i = 0; i < map->n; i++)
+        out[i] = map->keys[i].name;
+    return map->n;
+}
+
 const struct cirun_cloud *cirun_cloud_find(const char *spelling)
 {
     for (size_t i = 0; i < cirun_clouds_n; i++) {

@@ -35,7 +35,6 @@ enum {
     CIRUN_OLD = 4,           /* of older files: accepted, without effect */
     CIRUN_OURS = 8,          /* not Cirun's */
     CIRUN_UNDOCUMENTED = 16, /* Cirun's, in use, not in its documentation */
-    CIRUN_PLAIN = 32,        /* BOOL, WHOLE: not as a quoted text */
     CIRUN_RESTRICTS = 64,    /* says who may: a slip of the pen in its name is an error */
     CIRUN_FILLED = 128,      /* LIST: not empty */
     CIRUN_STRING = 256       /* TEXT: of a form that no number has */
@@ -83,7 +82,10 @@ struct cirun_cloud {
 extern const struct cirun_cloud cirun_clouds[];
 extern const size_t cirun_clouds_n;
 
-const struct cirun_cloud *cirun_cloud_find(const char *spelling);                      /* NULL: there is none */
+const struct cirun_cloud *cirun_cloud_find(const char *spelling); /* NULL: there is none */
+/* The names of a mapping's keys, for text_nearest. out holds at least CIRUN_MAX_KEYS; returns how many there are. */
+#define CIRUN_MAX_KEYS 32
+size_t cirun_key_names(const struct cirun_map *map, const char **out);
 const struct cirun_key *cirun_key_find(const struct cirun_map *map, const char *name); /* NULL; also when map is */
 
 /* Errors that a schema cannot see: they need a catalogue, or several keys at once. */

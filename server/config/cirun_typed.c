@@ -45,7 +45,7 @@ static bool read_seconds(const char *text, int64_t *out)
     for (const char *s = text; *s != '\0'; s++) {
         size_t digits = strspn(s, "0123456789");
 
-        if (digits > DURATION_DIGITS)
+        if (digits > (s[digits] == 'd' ? DURATION_DIGITS - 1 : DURATION_DIGITS))
             return false;
         s += digits > 0 ? digits - 1 : 0;
     }
@@ -59,7 +59,7 @@ bool cirun_number(const struct cirun_key *k, const struct yaml_node *n, int64_t 
 {
     struct err ignored;
 
-    if (k == NULL || n == NULL || !is_scalar(n) || ((k->flags & CIRUN_PLAIN) != 0 && !n->plain))
+    if (k == NULL || n == NULL || !is_scalar(n))
         return false;
     if (k->type == CIRUN_GIGABYTES)
         return read_gigabytes(k, n->text, out);
@@ -86,7 +86,7 @@ bool cirun_usd(const struct cirun_key *k, const struct yaml_node *n, double *out
         whole += fraction > 0 ? fraction + 1 : 0;
     }
     value = strtod(s, NULL);
-    if (s[whole] != '\0' || fraction > 9 || value <= 0 || value >= (double)k->max)
+    if (s[whole] != '\0' || value <= 0 || value >= (double)k->max)
         return false;
     *out = value;
     return true;
@@ -356,14 +356,12 @@ static bool check_restriction(struct cirun_reading *r, const struct yaml_node *k
 static void check_unknown(struct cirun_reading *r, const struct yaml_node *key, const struct cirun_map *map,
                           const struct cirun_map *more)
 {
-    size_t n_more = more != NULL ? more->n : 0, n = 0;
-    const char **names = arena_calloc(r->arena, map->n + n_more, sizeof(*names));
+    const char *names[2 * CIRUN_MAX_KEYS];
+    size_t n = cirun_key_names(map, names);
     const struct cirun_cloud *other = more != NULL || map == &cirun_extra_map ? cloud_with(key->text) : NULL;
 
-    for (size_t i = 0; i < map->n; i++)
-        names[n++] = map->keys[i].name;
-    for (size_t i = 0; i < n_more; i++)
-        names[n++] = more->keys[i].name;
+    if (more != NULL)
+        n += cirun_key_names(more, names + n);
     if (other != NULL)
         cirun_warn(r, key, "unknown-key", "unknown key \"%.60s\" in %s is ignored: it is one of %s", key->text,
                    more != NULL ? more->where : map->where, other->name);

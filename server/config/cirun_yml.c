@@ -196,17 +196,16 @@ static void explain_no_runners(struct cirun_reading *r, const struct yaml_node *
 
 static void read_top(struct cirun_reading *r, const struct yaml_node *root)
 {
-    const char *names[8];
+    const char *names[CIRUN_MAX_KEYS];
+    size_t n = cirun_key_names(&cirun_file_map, names);
     bool has_runners = yaml_get(root, "runners") != NULL;
 
-    for (size_t i = 0; i < cirun_file_map.n; i++)
-        names[i] = cirun_file_map.keys[i].name;
     for (size_t i = 0; i < root->n; i++) {
         const struct yaml_pair *pair = &root->pairs[i];
         const struct cirun_key *k = cirun_key_find(&cirun_file_map, pair->key->text);
 
         if (k == NULL && (has_runners || !is_misplaced(pair->key, pair->value)))
-            cirun_unknown_key(r, pair->key, cirun_file_map.where, names, cirun_file_map.n);
+            cirun_unknown_key(r, pair->key, cirun_file_map.where, names, n);
         else if (k != NULL && k->of != &cirun_runner_map)
             cirun_check_key(r, k, pair->value, NULL);
     }

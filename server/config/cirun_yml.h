@@ -78,6 +78,11 @@ struct cirun_yml {
     struct yaml_doc *doc;           /* NULL when it was no YAML */
 };
 
+/* extra_config of a runner without errors, as its cloud takes it: the keys that the table knows, each value of the type
+ * that the table says ("40" is 40, yes is true); environment variables are strings. NULL when there is none. The caller
+ * owns it. */
+json_t *cirun_extra_json(const char *cloud, const struct yaml_node *extra);
+
 /* Never fails: what is wrong is in diags. `file` names it in messages. */
 struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file);
 void cirun_yml_free(struct cirun_yml *c); /* accepts NULL */

@@ -3,6 +3,7 @@
 #include "server/base/buf.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
+#include "server/config/access_yml.h"
 #include "server/config/cirun_keys.h"
 #include "server/config/cirun_yml.h"
 
@@ -62,7 +63,7 @@ static void check_row(const struct cirun_map *map, const struct cirun_key *k, co
 
 static void check_table(const struct cirun_map *map, const char *cloud)
 {
-    assert_true(map->n > 0);
+    assert_true(map->n > 0 && map->n <= CIRUN_MAX_KEYS);
     for (size_t i = 0; i < map->n; i++) {
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(map->keys[k].name, map->keys[i].name);
@@ -132,6 +133,27 @@ static void test_cirun_keys__every_example_is_accepted(void **state)
             try_examples(cirun_clouds[i].extra, cirun_clouds[i].name, "extra_config: {", "}");
     }
     says("aws", "workflow: .github/workflows/train.yml", NULL, NULL);
+}
+
+/* One file of .access.yml with every key of its tables. */
+static void test_cirun_keys__the_reader_of_access_yml_knows_the_keys_of_the_table(void **state)
+{
+    static const struct cirun_map *const maps[] = {&cirun_policy_map, &cirun_control_map};
+    AUTO_BUF struct buf b = BUF_INIT(4096);
+    struct access_yml *a;
+
+    (void)state;
+    buf_adds(&b, "version: 1\n");
+    for (size_t m = 0; m < ARRAY_LEN(maps); m++) {
+        buf_adds(&b, m == 0 ? "policies:\n" : "access_control:\n");
+        for (size_t i = 0; i < maps[m]->n; i++)
+            buf_addf(&b, "%s%s: %s\n", i == 0 ? "  - " : "    ", maps[m]->keys[i].name, maps[m]->keys[i].example);
+    }
+    a = access_yml_parse(b.p, b.len, ".access.yml");
+    if (a->n_diags > 0)
+        fail_msg("%s\n%s", a->diags[0].message, b.p);
+    assert_int_equal(a->n_rules, 1);
+    access_yml_free(a);
 }
 
 /* --- muster ------------------------------------------------------------------------------------------------------ */
@@ -282,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_cirun_keys__every_row_is_whole_and_no_key_stands_twice),
         cmocka_unit_test(test_cirun_keys__the_words_of_cloud_are_the_spellings_of_the_clouds),
         cmocka_unit_test(test_cirun_keys__every_example_is_accepted),
+        cmocka_unit_test(test_cirun_keys__the_reader_of_access_yml_knows_the_keys_of_the_table),
         cmocka_unit_test(test_cirun_keys__the_extension_is_read_into_the_runner),
         cmocka_unit_test(test_cirun_keys__a_value_out_of_its_range_is_an_error),
         cmocka_unit_test(test_cirun_keys__options_of_each_cloud_are_checked),

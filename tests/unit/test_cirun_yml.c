@@ -3,7 +3,6 @@
 #include "server/base/mem.h"
 #include "server/config/cirun_yml.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 static void free_file(struct cirun_yml **c)
@@ -464,78 +463,6 @@ static void test_cirun_yml__mutated_files_never_break_the_reader(void **state)
     assert_in_range(sound, 1, 9999); /* the mutations must make good and bad files */
 }
 
-/* --- real files -------------------------------------------------------------------------------------------------- */
-
-/* What the collection's own statistics say of its files: runners, errors, candidates in all. */
-static const struct {
-    const char *file;
-    size_t runners, errors, candidates;
-} real_files[] = {
-    {"AktechLabs__cirun-run-when-trigger-by.yml", 1, 0, 1},
-    {"AktechLabs__github-actions-on-windows-azure-example@dup-names-and-image-object.yml", 1, 0, 1},
-    {"FyraLabs__.cirun.global.yml", 2, 0, 2},
-    {"InsightSoftwareConsortium__ITKVkFFTBackend.yml", 2, 0, 2},
-    {"Kong__atc-router.yml", 2, 0, 2},
-    {"PflareProject__PFLARE.yml", 1, 0, 1},
-    {"Quansight-Labs__array-api-gpu-demo.yml", 1, 0, 1},
-    {"aktech__macos-ci-example.yml", 1, 0, 1},
-    {"bindreams__hole.yml", 1, 0, 1},
-    {"cirunlabs__mlops-github-actions-cirun.yml", 1, 0, 1},
-    {"conda-forge__.cirun.global.yml", 11, 0, 11},
-    {"conda-incubator__.cirun.global.yml", 1, 0, 1},
-    {"cuisongliu__bug-verify.yml", 1, 0, 1},
-    {"gsornsen__full-duplex-voice-chat.yml", 2, 0, 2},
-    {"jclab-oss__.cirun.global.yml", 2, 0, 2},
-    {"labring-actions__cluster-image.yml", 1, 0, 12},
-    {"mikaeltw__rag-bench.yml", 1, 0, 1},
-    {"mikaeltw__rag-bench@provider-machine-form.yml", 0, 3, 0},
-    {"nebari-dev__nebari.yml", 1, 0, 1},
-    {"scverse__rapids_singlecell.yml", 1, 0, 2},
-};
-
-static void check_real_file(const char *dir, size_t i)
-{
-    AUTO_BUF struct buf b = BUF_INIT(65536);
-    struct cirun_yml *c;
-    char chunk[4096];
-    size_t n, candidates = 0;
-    FILE *in;
-
-    (void)snprintf(chunk, sizeof(chunk), "%s/%s", dir, real_files[i].file);
-    in = fopen(chunk, "r");
-    if (in == NULL)
-        fail_msg("%s cannot be opened", chunk);
-    while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
-        buf_add(&b, chunk, n);
-    (void)fclose(in);
-    c = cirun_yml_parse(b.p, b.len, real_files[i].file);
-    for (size_t k = 0; k < c->n_runners; k++)
-        candidates += c->runners[k].n_candidates;
-    if (c->n_runners != real_files[i].runners || c->n_errors != real_files[i].errors ||
-        candidates != real_files[i].candidates)
-        fail_msg("%s: %zu runners, %zu errors, %zu candidates", real_files[i].file, c->n_runners, c->n_errors,
-                 candidates);
-    cirun_yml_free(c);
-}
-
-static void test_cirun_yml__real_files_load_as_their_authors_meant_them(void **state)
-{
-    const char *shared = getenv("MUSTER_SHARED");
-    char dir[512];
-    DIR *d;
-
-    (void)state;
-    (void)snprintf(dir, sizeof(dir), "%s/data/cirun-yml", shared != NULL ? shared : "../shared");
-    d = opendir(dir);
-    if (d == NULL) {
-        (void)printf("SKIP test_cirun_yml__real_files_load_as_their_authors_meant_them: %s is not there\n", dir);
-        return;
-    }
-    (void)closedir(d);
-    for (size_t i = 0; i < ARRAY_LEN(real_files); i++)
-        check_real_file(dir, i);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,7 +489,6 @@ int main(void)
         cmocka_unit_test(test_cirun_yml__the_error_to_show_is_the_first_error_not_a_warning),
         cmocka_unit_test(test_cirun_yml__a_hostile_file_cannot_fill_the_memory_with_diagnostics),
         cmocka_unit_test(test_cirun_yml__mutated_files_never_break_the_reader),
-        cmocka_unit_test(test_cirun_yml__real_files_load_as_their_authors_meant_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
