@@ -1,7 +1,7 @@
 """The JSON Schemas of .cirun.yml and .access.yml and their readers must give the same verdict: on every fixture and on thousands of mutations.
 
-An independent validator (python3-jsonschema) judges what the reader's own YAML reader made of the text, as the tool
-cirun_schema of the build directory $B prints it. MUTATIONS=N tries as many; SEED=N another course.
+Independent validators (python3-jsonschema, and ajv, which editors use) judge what the reader's own YAML reader made of the
+text, as the tool cirun_schema of the build directory $B prints it. MUTATIONS=N tries as many; SEED=N another course.
 """
 import copy
 import json
@@ -59,11 +59,29 @@ class Reader:
         return json.loads(self.process.stdout.readline())
 
 
-def disagreement(validator, verdict):
-    """None, or what the two say. What no schema can see is no disagreement."""
+class Ajv:
+    """The second opinion; none where node or the package is missing."""
+
+    def __init__(self, path):
+        npm = os.path.join(ROOT, "tests/conformance/npm")
+        found = subprocess.run(["sh", os.path.join(npm, "install.sh")], capture_output=True, text=True, check=False)
+        self.missing = found.stdout.strip() if found.returncode else None
+        self.process = None if self.missing else subprocess.Popen(
+            ["node", os.path.join(npm, "schema_judge.js"), found.stdout.strip(), path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def is_valid(self, document):
+        self.process.stdin.write(json.dumps(document).encode() + b"\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline() == b"true\n"
+
+
+def disagreement(validator, verdict, ajv=None):
+    """None, or what they say. What no schema can see is no disagreement."""
     if not verdict["yaml"] or verdict["odd"] or verdict["beyond"]:
         return None
     accepts = validator.is_valid(verdict["document"])
+    if ajv is not None and ajv.is_valid(verdict["document"]) != accepts:
+        return "jsonschema %s, ajv does not" % ("accepts" if accepts else "refuses")
     if accepts == verdict["accepted"]:
         return None
     why = "" if accepts else "; ".join(e.message[:200] for e in validator.iter_errors(verdict["document"]))
@@ -129,11 +147,11 @@ def report(name, failures, note=""):
     return bool(failures)
 
 
-def on_fixtures(language, validator, reader):
+def on_fixtures(language, validator, reader, ajv):
     failures = []
     for kind, name, text in fixtures(language):
         verdict = reader.judge(text, language)
-        why = disagreement(validator, verdict)
+        why = disagreement(validator, verdict, ajv)
         if verdict["accepted"] != (kind != "bad"):
             why = "the reader says %s" % verdict["rules"]
         if why:
@@ -149,14 +167,14 @@ def on_shared(language, validator, reader):
     return report(language + "_on_real_files", ["%s: %s" % (n, d) for n, d in shared if d])
 
 
-def on_mutations(language, validator, reader, texts, n):
+def on_mutations(language, validator, reader, texts, n, ajv):
     rng, failures, counts = random.Random(int(os.environ.get("SEED", "4"))), [], {"accepted": 0, "refused": 0, "not compared": 0}
     for _ in range(n):
         text = mutated(rng, rng.choice(texts))
         verdict = reader.judge(text, language)
         compared = verdict["yaml"] and not verdict["odd"] and not verdict["beyond"]
         counts["not compared" if not compared else "accepted" if verdict["accepted"] else "refused"] += 1
-        why = disagreement(validator, verdict)
+        why = disagreement(validator, verdict, ajv)
         if why:
             failures.append("%s\n%s" % (why, "\n".join("    | " + line for line in text.split("\n"))))
     return report(language + "_on_mutations", failures, " # " + ", ".join("%d %s" % (n, k) for k, n in counts.items()))
@@ -175,16 +193,20 @@ def weakened(language, schema):
 def main():
     reader, bad, mutations = Reader(), False, int(os.environ.get("MUTATIONS", "4000"))
     for language in ("cirun", "access"):
-        with open(os.path.join(ROOT, "deploy/schema/%s.schema.json" % language), encoding="utf-8") as f:
+        path = os.path.join(ROOT, "deploy/schema/%s.schema.json" % language)
+        with open(path, encoding="utf-8") as f:
             schema = json.load(f)
-        validator = validator_of(schema)
+        validator, ajv = validator_of(schema), Ajv(path)
+        if ajv.missing is not None:
+            print("SKIP schema_agrees__%s_with_ajv: %s" % (language, ajv.missing))
+            ajv = None
         texts = [t for _, _, t in fixtures(language)]
-        bad |= on_fixtures(language, validator, reader)
+        bad |= on_fixtures(language, validator, reader, ajv)
         bad |= on_shared(language, validator, reader)
         weaker = validator_of(weakened(language, schema))
         found = [t for t in texts if disagreement(weaker, reader.judge(t, language))]
         bad |= report(language + "_a_weaker_schema_is_found_out", [] if found else ["no fixture tells it from the true one"])
-        bad |= on_mutations(language, validator, reader, texts, mutations if language == "cirun" else mutations // 2)
+        bad |= on_mutations(language, validator, reader, texts, mutations if language == "cirun" else mutations // 2, ajv)
     return 1 if bad else 0
 
 
