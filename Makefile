@@ -21,7 +21,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread $(SANFLAGS)
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lm
 
 SCRIPTS := $(wildcard server/bootstrap/*.sh)
-GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(SCRIPTS))
+GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(SCRIPTS)) $(B)/gen/cirun_yml_page_md.h
 LIB_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c providers/*.c providers/*/*.c))
 SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
@@ -34,7 +34,7 @@ TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all deps test test-openstack lint format demo bench fuzz check-all install clean help
+.PHONY: all deps docs test test-openstack lint format demo bench fuzz check-all install clean help
 .SECONDARY: $(GEN)
 all: $(B)/muster
 
@@ -47,6 +47,10 @@ deps: ## install what is missing (Debian packages)
 $(B)/gen/%_sh.h: server/bootstrap/%.sh server/bootstrap/embed.awk
 	@mkdir -p $(@D)
 	awk -v name=$*_sh -f server/bootstrap/embed.awk $< >$@.tmp && mv $@.tmp $@
+
+$(B)/gen/%_md.h: server/config/%.md server/config/embed.awk
+	@mkdir -p $(@D)
+	awk -v name=$*_md -f server/config/embed.awk $< >$@.tmp && mv $@.tmp $@
 
 $(B)/obj/%.o: %.c | deps $(GEN)
 	@mkdir -p $(@D)
@@ -87,6 +91,12 @@ lint: | deps ## layers, sizes, banned functions, formatting
 
 format: ## clang-format everything
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
+
+docs: $(B)/muster ## rewrite what is made from the table of keys: deploy/schema, deploy/docs
+	@mkdir -p deploy/schema deploy/docs
+	@$< check --print schema >deploy/schema/cirun.schema.json
+	@$< check --print access-schema >deploy/schema/access.schema.json
+	@$< check --print docs >deploy/docs/cirun-yml.md
 
 demo: $(B)/muster $(addprefix $(B)/tests/sim/,github ec2 demo) ## the founding story on this machine, no account anywhere
 	@B=$(B) bash tests/sim/demo.sh

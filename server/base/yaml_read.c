@@ -84,6 +84,42 @@ static yaml_mark_t mark_of_offset(const struct reader *r, size_t offset)
     return at;
 }
 
+/* Does a line end with the character of which this is the last byte? As libyaml counts: after CR, NEL, LS and PS too.
+ */
+static bool ends_line(const char *text, size_t len, size_t i)
+{
+    const char *s = text + i;
+
+    if (*s == '\r')
+        return i + 1 == len || s[1] != '\n';
+    return *s == '\n' || (i >= 1 && memcmp(s - 1, "\xC2\x85", 2) == 0) ||
+           (i >= 2 && (memcmp(s - 2, "\xE2\x80\xA8", 3) == 0 || memcmp(s - 2, "\xE2\x80\xA9", 3) == 0));
+}
+
+/* Behind the last character. */
+static yaml_mark_t end_mark(const struct reader *r)
+{
+    yaml_mark_t at = {0, 0, 0};
+
+    for (size_t i = 0; i < r->len; i++) {
+        if (((unsigned char)r->text[i] & 0xC0) != 0x80)
+            at.column++;
+        if (ends_line(r->text, r->len, i)) {
+            at.line++;
+            at.column = 0;
+        }
+    }
+    return at;
+}
+
+/* libyaml finds what is missing on the line behind the last. */
+static yaml_mark_t within(const struct reader *r, yaml_mark_t at)
+{
+    yaml_mark_t end = end_mark(r);
+
+    return at.line > end.line ? end : at;
+}
+
 /* What to do about the mistakes that people make most. */
 static const char *remedy(const char *problem)
 {
@@ -108,13 +144,14 @@ static int parser_fault(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     const char *problem = p->problem != NULL ? p->problem : "not YAML";
+    yaml_mark_t at = within(r, p->problem_mark);
 
     if (p->error == YAML_READER_ERROR)
         return refuse(r, mark_of_offset(r, p->problem_offset), "%s; the file must be UTF-8 text", problem);
     if (p->context != NULL && p->context_mark.line != p->problem_mark.line)
-        return refuse(r, p->problem_mark, "%s (%s that began on line %zu)%s", problem, p->context,
-                      p->context_mark.line + 1, remedy(problem));
-    return refuse(r, p->problem_mark, "%s%s", problem, remedy(problem));
+        return refuse(r, at, "%s (%s that began on line %zu)%s", problem, p->context, p->context_mark.line + 1,
+                      remedy(problem));
+    return refuse(r, at, "%s%s", problem, remedy(problem));
 }
 
 static int next_event(struct reader *r, yaml_event_t *ev)

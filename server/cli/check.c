@@ -17,6 +17,7 @@ enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct check_run {
     enum format format;
+    const char *print; /* what of the language instead of checking; NULL = nothing */
     enum colour colour;
     enum check_kind kind;
     bool strict;
@@ -119,7 +120,9 @@ static int on_option(void *arg, const struct cli_option *o, const char *value)
         run->names[run->n_names++] = value;
         return 0;
     }
-    if (strcmp(o->name, "--json") == 0)
+    if (strcmp(o->name, "--print") == 0)
+        run->print = value;
+    else if (strcmp(o->name, "--json") == 0)
         run->format = FORMAT_JSON;
     else if (strcmp(o->name, "--strict") == 0)
         run->strict = true;
@@ -199,6 +202,7 @@ int cli_check(int argc, char **argv)
         {"--kind", NULL, "KIND", "runners, global, access: what the files are, whatever their names"},
         {"--config", "-c", "FILE", "our settings: what the operator's accounts, limits and policy make of the files"},
         {"--color", NULL, "WHEN", "auto (default: on a terminal), always, never; NO_COLOR is honoured"},
+        {"--print", NULL, "WHAT", "schema, access-schema, docs: of the language, instead of checking"},
         {NULL, NULL, NULL, NULL}};
     static const struct cli_command command = {
         "check", "[--format text|json|sarif|github] [--strict] [FILE...]",
@@ -213,6 +217,8 @@ int cli_check(int argc, char **argv)
 
     if (rc >= 0)
         return rc;
+    if (run.print != NULL)
+        return cli_print_language(run.print);
     if (check(&run, &e))
         return cli_fail(&e);
     return fails(&run) ? CLI_FAILED : CLI_DONE;

@@ -34,6 +34,9 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
 /* "muster: sentence" on standard error; returns CLI_FAILED. */
 int cli_fail(const struct err *e);
 
+/* Print "schema", "access-schema" or "docs" of the language. Returns the exit status. */
+int cli_print_language(const char *what);
+
 /* Append a file ("-" is standard input), at most out's ceiling. A device or a pipe may never end: no more is read than
  * it takes to say that it is too large. */
 int cli_read(const char *file, struct buf *out, struct err *e) MUST_USE;

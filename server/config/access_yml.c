@@ -160,17 +160,16 @@ static void close_for(struct access_reading *a, const struct yaml_node *key, con
 
 static void read_policy_pair(struct access_reading *a, const struct yaml_pair *pair, struct access_policy *p)
 {
-    const char *names[ARRAY_LEN(policy_keys)];
+    const char *names[CIRUN_MAX_KEYS];
 
     for (size_t i = 0; i < ARRAY_LEN(policy_keys); i++) {
-        names[i] = policy_keys[i].name;
-        if (strcmp(names[i], pair->key->text) == 0) {
+        if (strcmp(policy_keys[i].name, pair->key->text) == 0) {
             policy_keys[i].read(a, pair->value, p);
             return;
         }
     }
     p->closed = true;
-    close_for(a, pair->key, "policy", names, ARRAY_LEN(names));
+    close_for(a, pair->key, "policy", names, cirun_key_names(&cirun_policy_map, names));
 }
 
 static void read_policy(struct access_reading *a, const struct yaml_node *n, struct access_policy *p)
@@ -249,7 +248,8 @@ static void read_rule_policies(struct access_reading *a, const struct yaml_node 
 
 static void read_rule(struct access_reading *a, const struct yaml_node *n, struct access_rule *rule)
 {
-    static const char *const known[] = {"resource", "policies"};
+    const char *known[CIRUN_MAX_KEYS];
+    size_t n_known = cirun_key_names(&cirun_control_map, known);
 
     if (n->kind != YAML_MAP) {
         cirun_fail(a->r, n, "wrong-type",
@@ -267,10 +267,10 @@ static void read_rule(struct access_reading *a, const struct yaml_node *n, struc
             read_rule_policies(a, n->pairs[i].value, rule);
         } else {
             rule->closed = true;
-            close_for(a, key, "entry", known, ARRAY_LEN(known));
+            close_for(a, key, "entry", known, n_known);
         }
     }
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+    for (size_t i = 0; i < n_known; i++) {
         if (yaml_get(n, known[i]) == NULL)
             cirun_fail(a->r, n, "missing-key", "this entry of access_control lacks %s", known[i]);
     }
@@ -310,21 +310,19 @@ static void check_version(struct access_reading *a, const struct yaml_node *root
 /* A top level that is not as documented may restrict in ways that we do not know. */
 static void check_top(struct access_reading *a, const struct yaml_node *root)
 {
-    static const char *const known[] = {"version", "policies", "access_control"};
+    const char *known[CIRUN_MAX_KEYS];
+    size_t n = cirun_key_names(&cirun_access_map, known);
 
     for (size_t i = 0; i < root->n; i++) {
         const struct yaml_node *key = root->pairs[i].key;
-        const char *near = text_nearest(key->text, known, ARRAY_LEN(known));
-        bool found = false;
+        const char *near = text_nearest(key->text, known, n);
 
-        for (size_t k = 0; k < ARRAY_LEN(known); k++)
-            found = found || strcmp(known[k], key->text) == 0;
-        if (!found)
+        if (cirun_key_find(&cirun_access_map, key->text) == NULL)
             cirun_propose(a->r, key, "access-shape", near,
                           "unknown key \"%.60s\"; the file holds version, policies and access_control%s%s%s", key->text,
                           near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
     }
-    for (size_t i = 1; i < ARRAY_LEN(known); i++) {
+    for (size_t i = 1; i < n; i++) { /* of the version much more is said */
         if (yaml_get(root, known[i]) == NULL)
             cirun_fail(a->r, root, "missing-key", "there is no \"%s:\"", known[i]);
     }

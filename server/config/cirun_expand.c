@@ -17,72 +17,38 @@ enum { TYPE, IMAGE, REGION, SPOT, N_AXES };
 
 static const char *const names[N_AXES] = {"instance_type", "machine_image", "region", "preemptible"};
 
-/* An Azure image as a mapping, to publisher:offer:sku:version. */
-static const char *image_of_mapping(struct cirun_reading *r, const struct yaml_node *map, const char *cloud)
+/* An Azure image as a mapping, to publisher:offer:sku:version; NULL when it lacks one. */
+static const char *image_of_mapping(struct cirun_reading *r, const struct yaml_node *map)
 {
-    static const char *const parts[] = {"publisher", "offer", "sku", "version"};
-    AUTO_BUF struct buf b = BUF_INIT(1000);
-    size_t errors = r->yml.n_errors;
-    struct err ignored;
+    AUTO_BUF struct buf b = BUF_INIT(CIRUN_YML_MAX);
     const char *text;
+    struct err ignored;
 
-    if (cloud != NULL && strcmp(cloud, "azure") != 0) {
-        cirun_fail(r, map, "wrong-type", "machine_image is a string on %s; only azure knows it as a mapping", cloud);
-        return NULL;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        const struct yaml_node *n = yaml_get(map, parts[i]);
+    for (size_t i = 0; i < cirun_image_map.n; i++) {
+        const char *part = cirun_plain_text(map, cirun_image_map.keys[i].name);
 
-        if (yaml_is_null(n)) {
-            cirun_fail(r, map, "missing-key", "machine_image lacks %s; it needs publisher, offer, sku and version",
-                       parts[i]);
-        } else if ((text = cirun_text(r, n, parts[i])) != NULL) {
-            if (strchr(text, ':') != NULL)
-                cirun_fail(r, n, "bad-value", "%s must not hold a colon", parts[i]);
-            buf_addf(&b, "%s%s", i > 0 ? ":" : "", text);
-        }
+        if (part == NULL)
+            return NULL;
+        buf_addf(&b, "%s%s", i > 0 ? ":" : "", part);
     }
-    for (size_t i = 0; i < map->n; i++) {
-        const char *key = map->pairs[i].key->text;
-
-        if (strcmp(key, "publisher") != 0 && strcmp(key, "offer") != 0 && strcmp(key, "sku") != 0 &&
-            strcmp(key, "version") != 0)
-            cirun_unknown_key(r, map->pairs[i].key, "machine_image", parts, ARRAY_LEN(parts));
-    }
-    if (r->yml.n_errors == errors && buf_str(&b, &text, &ignored)) {
-        cirun_fail(r, map, "bad-value", "machine_image is too long");
-        return NULL;
-    }
-    return r->yml.n_errors == errors ? arena_strdup(r->arena, text) : NULL;
+    return buf_str(&b, &text, &ignored) == 0 ? arena_strdup(r->arena, text) : NULL;
 }
 
-static bool flag_of(struct cirun_reading *r, const struct yaml_node *n)
+/* One value of an axis. What is none was spoken of before. */
+static void read_value(struct cirun_reading *r, const struct yaml_node *n, int which, struct axis *out, size_t i)
 {
     struct err ignored;
     bool flag = false;
 
-    if (yaml_is_null(n) || n->kind != YAML_SCALAR)
-        cirun_fail(r, n, "wrong-type", "preemptible must be true, false or a list of these, found %s",
-                   yaml_kind_name(n));
-    else if (text_bool(n->text, &flag, &ignored))
-        cirun_fail(r, n, "wrong-type", "preemptible must be true or false, found \"%.60s\"", n->text);
-    return flag;
+    if (which == IMAGE && n->kind == YAML_MAP)
+        out->text[i] = image_of_mapping(r, n);
+    else if (n->kind == YAML_SCALAR && which == SPOT)
+        out->flag[i] = text_bool(n->text, &flag, &ignored) == 0 && flag;
+    else if (n->kind == YAML_SCALAR)
+        out->text[i] = n->text;
 }
 
-/* One value of an axis. */
-static void read_value(struct cirun_reading *r, const struct yaml_node *n, int which, const char *cloud,
-                       struct axis *out, size_t i)
-{
-    if (which == SPOT)
-        out->flag[i] = flag_of(r, n);
-    else if (which == IMAGE && n->kind == YAML_MAP)
-        out->text[i] = image_of_mapping(r, n, cloud);
-    else
-        out->text[i] = cirun_text(r, n, names[which]);
-}
-
-static void read_axis(struct cirun_reading *r, const struct yaml_node *map, int which, const char *cloud,
-                      struct axis *out)
+static void read_axis(struct cirun_reading *r, const struct yaml_node *map, int which, struct axis *out)
 {
     const struct yaml_node *n = yaml_get(map, names[which]);
     bool is_list = n != NULL && n->kind == YAML_LIST;
@@ -90,16 +56,10 @@ static void read_axis(struct cirun_reading *r, const struct yaml_node *map, int 
     out->n = is_list && n->n > 0 ? n->n : 1;
     out->text = arena_calloc(r->arena, out->n, sizeof(*out->text));
     out->flag = arena_calloc(r->arena, out->n, sizeof(*out->flag));
-    if (yaml_is_null(n))
-        return;
-    if (!is_list) {
-        read_value(r, n, which, cloud, out, 0);
-        return;
-    }
-    if (n->n == 0)
-        cirun_fail(r, n, "empty-value", "%s is an empty list; leave the key out instead", names[which]);
-    for (size_t i = 0; i < n->n; i++)
-        read_value(r, n->items[i], which, cloud, out, i);
+    if (!is_list && !yaml_is_null(n))
+        read_value(r, n, which, out, 0);
+    for (size_t i = 0; is_list && i < n->n; i++)
+        read_value(r, n->items[i], which, out, i);
 }
 
 /* Do the lists (those with more than one value) have one common length? *total: how many candidates there are. */
@@ -165,14 +125,6 @@ static void drop_spot(struct cirun_reading *r, const struct yaml_node *map, cons
     memset(spot->flag, 0, spot->n * sizeof(*spot->flag));
 }
 
-static void check_present(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_runner *out)
-{
-    if (yaml_is_null(yaml_get(map, "instance_type")) && out->gpu == NULL)
-        cirun_fail(r, map, "missing-key", "instance_type is missing; name one, or the gpu that is needed");
-    if (yaml_is_null(yaml_get(map, "machine_image")))
-        cirun_fail(r, map, "missing-key", "machine_image is missing");
-}
-
 void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out)
 {
     struct axis axes[N_AXES];
@@ -181,8 +133,9 @@ void cirun_expand(struct cirun_reading *r, const struct yaml_node *map, struct c
     bool equal;
 
     for (int a = 0; a < N_AXES; a++)
-        read_axis(r, map, a, out->cloud, &axes[a]);
-    check_present(r, map, out);
+        read_axis(r, map, a, &axes[a]);
+    if (yaml_is_null(yaml_get(map, "instance_type")) && out->gpu == NULL)
+        cirun_fail(r, map, "missing-key", "instance_type is missing; name one, or the gpu that is needed");
     drop_spot(r, map, out->cloud, &axes[SPOT]);
     equal = equal_lengths(axes, &total);
     if (!equal)

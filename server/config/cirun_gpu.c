@@ -7,67 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_GPUS 64
-#define MAX_GPU_MEMORY_GB 1024
-
-/* --- muster.gpus, muster.gpu_memory ------------------------------------------------------------------------------ */
-
-static void read_gpus(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
-{
-    struct err ignored;
-    int64_t gpus;
-
-    if (n->kind != YAML_SCALAR || text_i64(n->text, 1, MAX_GPUS, &gpus, &ignored))
-        cirun_fail(r, n, "bad-value", "gpus must be a whole number from 1 to %d, found %s%.40s", MAX_GPUS,
-                   n->kind == YAML_SCALAR ? "" : yaml_kind_name(n), n->kind == YAML_SCALAR ? n->text : "");
-    else
-        out->gpus = (int)gpus;
-}
-
-/* "24GB", "24 GiB", "24G". */
-static int memory_gb(const char *text, int *out)
-{
-    static const char *const units[] = {"GB", "GiB", "G"};
-    size_t digits = strspn(text, "0123456789");
-    const char *unit = text + digits;
-    struct err ignored;
-    char number[8];
-    int64_t gb;
-
-    if (digits == 0 || digits >= sizeof(number))
-        return -1;
-    memcpy(number, text, digits);
-    number[digits] = '\0';
-    if (text_i64(number, 1, MAX_GPU_MEMORY_GB, &gb, &ignored))
-        return -1;
-    unit += *unit == ' ' ? 1 : 0;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-        if (text_ieq(unit, units[i])) {
-            *out = (int)gb;
-            return 0;
-        }
-    }
-    return -1;
-}
-
-static void read_gpu_memory(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
-{
-    if (n->kind != YAML_SCALAR || memory_gb(n->text, &out->gpu_memory_gb))
-        cirun_fail(r, n, "bad-value", "gpu_memory must be whole gigabytes such as 24GB, at most %dGB, found %s%.40s",
-                   MAX_GPU_MEMORY_GB, n->kind == YAML_SCALAR ? "" : yaml_kind_name(n),
-                   n->kind == YAML_SCALAR ? n->text : "");
-}
-
-void cirun_read_gpus(struct cirun_reading *r, const struct yaml_node *muster, struct cirun_runner *out)
-{
-    const struct yaml_node *gpus = yaml_get(muster, "gpus"), *memory = yaml_get(muster, "gpu_memory");
-
-    if (gpus != NULL)
-        read_gpus(r, gpus, out);
-    if (memory != NULL)
-        read_gpu_memory(r, memory, out);
-}
-
 /* --- what is said of it ------------------------------------------------------------------------------------------ */
 
 /* One runner under examination. */

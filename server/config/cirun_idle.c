@@ -185,29 +185,20 @@ static void spread(struct idle_window *w, const bool days[7], int from, int to)
     }
 }
 
-/* The known keys of a mapping, each with its value or NULL; others are named. */
-static void read_keys(struct cirun_reading *r, const struct yaml_node *map, const char *where, const char *const *keys,
-                      const struct yaml_node **values, size_t n)
+/* The values of a mapping's keys, in the order of the table, each or NULL; others are named. */
+static void read_keys(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_map *known,
+                      const struct yaml_node **values)
 {
-    for (size_t i = 0; i < map->n; i++) {
-        bool found = false;
-
-        for (size_t k = 0; k < n; k++) {
-            if (strcmp(keys[k], map->pairs[i].key->text) != 0)
-                continue;
-            values[k] = map->pairs[i].value;
-            found = true;
-        }
-        if (!found)
-            cirun_unknown_key(r, map->pairs[i].key, where, keys, n);
-    }
+    for (size_t i = 0; i < known->n; i++)
+        values[i] = yaml_get(map, known->keys[i].name);
+    cirun_check_unknown(r, map, known);
 }
 
 /* One entry of the schedule; whether it stands. */
 static bool read_window(struct cirun_reading *r, const struct yaml_node *map, struct idle_window *w)
 {
     enum { DAY, TIME, TIMEZONE, REPLICAS, N };
-    static const char *const keys[N] = {"day", "time", "timezone", "replicas"};
+    const struct cirun_map *known = cirun_key_find(&cirun_idle_map, "schedule")->of;
     const struct yaml_node *v[N] = {NULL};
     size_t errors = r->yml.n_errors;
     bool days[7] = {false};
@@ -219,10 +210,10 @@ static bool read_window(struct cirun_reading *r, const struct yaml_node *map, st
                    yaml_kind_name(map));
         return false;
     }
-    read_keys(r, map, "an entry of schedule", keys, v, N);
+    read_keys(r, map, known, v);
     for (size_t i = 0; i < N; i++) {
         if (v[i] == NULL && i != TIMEZONE)
-            cirun_fail(r, map, "missing-key", "an entry of schedule has no %s", keys[i]);
+            cirun_fail(r, map, "missing-key", "an entry of schedule has no %s", known->keys[i].name);
     }
     if (v[DAY] != NULL)
         read_days(r, v[DAY], days);
@@ -273,7 +264,7 @@ static void read_trigger(struct cirun_reading *r, const struct yaml_node *n)
 static void read_usage(struct cirun_reading *r, const struct yaml_node *map, struct idle_spec *out)
 {
     enum { TRIGGER, REPLICAS, DURATION, N };
-    static const char *const keys[N] = {"trigger", "replicas", "duration"};
+    const struct cirun_map *known = cirun_key_find(&cirun_idle_map, "usage_based")->of;
     const struct yaml_node *v[N] = {NULL};
     struct err ignored;
     int64_t minutes = 0;
@@ -284,11 +275,11 @@ static void read_usage(struct cirun_reading *r, const struct yaml_node *map, str
                    yaml_kind_name(map));
         return;
     }
-    read_keys(r, map, "usage_based", keys, v, N);
+    read_keys(r, map, known, v);
     read_trigger(r, v[TRIGGER]);
     for (size_t i = REPLICAS; i < N; i++) {
         if (v[i] == NULL)
-            cirun_fail(r, map, "missing-key", "usage_based has no %s", keys[i]);
+            cirun_fail(r, map, "missing-key", "usage_based has no %s", known->keys[i].name);
     }
     if (v[REPLICAS] != NULL)
         out->replicas = read_replicas(r, v[REPLICAS]);
@@ -304,7 +295,6 @@ static void read_usage(struct cirun_reading *r, const struct yaml_node *map, str
 void cirun_read_idle(struct cirun_reading *r, const struct yaml_node *n, struct cirun_runner *out)
 {
     enum { REPLICAS, SCHEDULE, USAGE, N };
-    static const char *const keys[N] = {"replicas", "schedule", "usage_based"};
     const struct yaml_node *v[N] = {NULL};
     struct idle_spec *s = &out->idle;
 
@@ -315,7 +305,7 @@ void cirun_read_idle(struct cirun_reading *r, const struct yaml_node *n, struct 
                    yaml_kind_name(n));
         return;
     }
-    read_keys(r, n, "idle", keys, v, N);
+    read_keys(r, n, &cirun_idle_map, v);
     s->line = n->line;
     if ((v[REPLICAS] != NULL) + (v[SCHEDULE] != NULL) + (v[USAGE] != NULL) > 1)
         cirun_fail(r, n, "idle-ambiguous", "idle takes one of replicas, schedule and usage_based, not several");

@@ -6,6 +6,7 @@
 #define MUSTER_CONFIG_CIRUN_INT_H
 
 #include "server/base/arena.h"
+#include "server/config/cirun_keys.h"
 #include "server/config/cirun_yml.h"
 
 struct cirun_reading {
@@ -39,11 +40,24 @@ void cirun_unknown_key(struct cirun_reading *r, const struct yaml_node *key, con
 /* A text that is not empty, or NULL after a diagnostic. */
 const char *cirun_text(struct cirun_reading *r, const struct yaml_node *n, const char *what);
 
+/* ---- against the table of keys (cirun_typed.c) ---- */
+
+/* One mapping: its keys and their values, what it does not know, what it lacks. cloud: of its runner, or NULL. */
+void cirun_check_map(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_map *known,
+                     const struct cirun_cloud *cloud);
+void cirun_check_key(struct cirun_reading *r, const struct cirun_key *k, const struct yaml_node *value,
+                     const struct cirun_cloud *cloud);
+void cirun_check_unknown(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_map *known);
+void cirun_missing(struct cirun_reading *r, const struct yaml_node *at, const struct cirun_map *map,
+                   const struct cirun_key *k);
+
+/* Values, silently: false or NULL when there is none that the key takes. n may be NULL; DURATION gives seconds. */
+bool cirun_number(const struct cirun_key *k, const struct yaml_node *n, int64_t *out);
+bool cirun_usd(const struct cirun_key *k, const struct yaml_node *n, double *out);
+const char *cirun_plain_text(const struct yaml_node *map, const char *key);
+
 /* One runner's mapping. */
 void cirun_read_runner(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out);
-
-/* gpus and gpu_memory of the mapping muster. */
-void cirun_read_gpus(struct cirun_reading *r, const struct yaml_node *muster, struct cirun_runner *out);
 
 /* What the runner's wishes for GPUs make of its n candidates (at least 1, at most CIRUN_YML_MAX_CANDIDATES): a missing
  * instance_type is filled in, those known to be too small go. Returns how many are left, at the front. */

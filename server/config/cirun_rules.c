@@ -1,5 +1,6 @@
 /* What the diagnostics of the language are called, mean, and ask for. Sorted by id. */
 #include "server/base/mem.h"
+#include "server/config/cirun_keys.h"
 #include "server/config/cirun_yml.h"
 
 #include <string.h>
@@ -37,6 +38,8 @@ const struct cirun_rule cirun_rules[] = {
      "Leave it out, add it, or name another VolumeType."},
     {"duplicate-name", CIRUN_WARNING, "Two runners have one name; the first stands and the other is ignored.",
      "Rename one of them."},
+    {"duration-range", CIRUN_ERROR, "A span of time that is too short or too long.",
+     "Take one between the bounds that the message names."},
     {"empty-runners", CIRUN_WARNING, "The list of runners is empty: no job gets a machine.",
      "Write a runner, or delete the file."},
     {"empty-value", CIRUN_ERROR, "A key has an empty text or an empty list.", "Give it a value, or leave the key out."},
@@ -85,7 +88,9 @@ const struct cirun_rule cirun_rules[] = {
      "Lists of different lengths: every combination is tried instead of reading them side by side.",
      "Make the lists equally long, or leave it if all combinations are meant."},
     {"list-of-one", CIRUN_NOTE, "A list with a single value.", "Nothing; the value alone means the same."},
-    {"missing-key", CIRUN_ERROR, "A key is missing without which no machine can be made.", "Add it."},
+    {"missing-key", CIRUN_ERROR, "A key is missing without which the rest has no meaning.", "Add it."},
+    {"no-effect", CIRUN_WARNING, "A key that is accepted and does nothing here.",
+     "Leave it out, or leave it for Cirun."},
     {"no-labels", CIRUN_WARNING, "A runner without labels: no job's runs-on can name it.", "Add labels."},
     {"no-name", CIRUN_WARNING, "A runner without a name: nothing can refer to it.", "Add a name."},
     {"no-runners", CIRUN_ERROR, "The file has no list of runners.",
@@ -111,6 +116,9 @@ const struct cirun_rule cirun_rules[] = {
     {"unknown-key", CIRUN_WARNING, "A key that is not known here is ignored.", "Correct its spelling, or delete it."},
     {"unknown-region", CIRUN_WARNING, "The region is in no list of the cloud that is known here.",
      "Correct its spelling, or leave it when it is new."},
+    {"unknown-restriction", CIRUN_ERROR,
+     "A key that is not known and may be meant to restrict who gets a runner; such a key is never ignored.",
+     "Write it as workflow or run_only_when_triggered_by, or use .access.yml."},
     {"unknown-timezone", CIRUN_ERROR, "A schedule names a time zone that the IANA database does not have.",
      "Write a name such as Europe/Berlin; case counts."},
     {"unknown-value", CIRUN_ERROR, "A value that is none of those that its key takes.",
@@ -129,4 +137,17 @@ const struct cirun_rule *cirun_rule_find(const char *id)
             return &cirun_rules[i];
     }
     return NULL;
+}
+
+bool cirun_rule_is_beyond_schema(const char *rule)
+{
+    static const char *const rules[] = {"not-yaml",         "gpu-unknown",    "access-duplicate-id",
+                                        "access-no-policy", "gpu-not-nvidia", "nothing-left",
+                                        "unknown-timezone", "duration-range", "unknown-restriction"};
+
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (strcmp(rules[i], rule) == 0)
+            return true;
+    }
+    return false;
 }

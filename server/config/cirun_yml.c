@@ -154,37 +154,6 @@ const char *cirun_text(struct cirun_reading *r, const struct yaml_node *n, const
 
 /* --- top level -------------------------------------------------------------------------------------------------- */
 
-/* A list of {group, detail}. */
-static void check_setup_info(struct cirun_reading *r, const struct yaml_node *list)
-{
-    static const char *const known[] = {"group", "detail"};
-
-    if (list->kind != YAML_LIST) {
-        cirun_fail(r, list, "wrong-type",
-                   "setup_info must be a list of \"- group: ...\" with \"detail: ...\", found %s",
-                   yaml_kind_name(list));
-        return;
-    }
-    for (size_t i = 0; i < list->n; i++) {
-        const struct yaml_node *item = list->items[i];
-
-        if (item->kind != YAML_MAP) {
-            cirun_fail(r, item, "wrong-type",
-                       "an entry of setup_info must be a mapping with group and detail, found %s",
-                       yaml_kind_name(item));
-            continue;
-        }
-        for (size_t k = 0; k < item->n; k++) {
-            const struct yaml_node *key = item->pairs[k].key;
-
-            if (strcmp(key->text, "group") == 0 || strcmp(key->text, "detail") == 0)
-                (void)cirun_text(r, item->pairs[k].value, key->text);
-            else
-                cirun_unknown_key(r, key, "setup_info", known, ARRAY_LEN(known));
-        }
-    }
-}
-
 /* Does it look as a runner does? */
 static bool is_like_runner(const struct yaml_node *n)
 {
@@ -227,16 +196,18 @@ static void explain_no_runners(struct cirun_reading *r, const struct yaml_node *
 
 static void read_top(struct cirun_reading *r, const struct yaml_node *root)
 {
-    static const char *const known[] = {"runners", "setup_info"};
+    const char *names[CIRUN_MAX_KEYS];
+    size_t n = cirun_key_names(&cirun_file_map, names);
     bool has_runners = yaml_get(root, "runners") != NULL;
 
     for (size_t i = 0; i < root->n; i++) {
-        const struct yaml_node *key = root->pairs[i].key;
+        const struct yaml_pair *pair = &root->pairs[i];
+        const struct cirun_key *k = cirun_key_find(&cirun_file_map, pair->key->text);
 
-        if (strcmp(key->text, "setup_info") == 0)
-            check_setup_info(r, root->pairs[i].value);
-        else if (has_runners ? strcmp(key->text, "runners") != 0 : !is_misplaced(key, root->pairs[i].value))
-            cirun_unknown_key(r, key, "the file", known, ARRAY_LEN(known));
+        if (k == NULL && (has_runners || !is_misplaced(pair->key, pair->value)))
+            cirun_unknown_key(r, pair->key, cirun_file_map.where, names, n);
+        else if (k != NULL && k->of != &cirun_runner_map)
+            cirun_check_key(r, k, pair->value, NULL);
     }
     if (!has_runners)
         explain_no_runners(r, root);

@@ -1,6 +1,6 @@
 /*
  * .cirun.yml to runners: the repository's list of machines, each expanded to its chain of candidates.
- * The language: see deploy/docs/cirun-yml.md once that page exists; until then Cirun's own documentation.
+ * The language is told in deploy/docs/cirun-yml.md, and its keys stand in cirun_keys.h.
  *
  * Every diagnostic has a place and a severity. A file with an error yields no runners; warnings never fail a file.
  */
@@ -45,14 +45,21 @@ struct cirun_candidate {
     bool spot;
 };
 
+enum cirun_order { CIRUN_LISTED, CIRUN_CHEAPEST, CIRUN_FASTEST };
+
 struct cirun_runner {
-    const char *name;     /* "" when missing */
-    const char *cloud;    /* canonical: "digitalocean" for "do" */
-    const char *gpu;      /* as written, any spelling of gpu_model.h; NULL = none */
-    int gpus;             /* muster.gpus: at least so many; 0 = not asked */
-    int gpu_memory_gb;    /* muster.gpu_memory: at least so much on each; 0 = not asked */
-    const char *workflow; /* NULL = any */
-    const char *team;     /* run_only_when_triggered_by; NULL = anybody */
+    const char *name;  /* "" when missing */
+    const char *cloud; /* canonical: "digitalocean" for "do" */
+    const char *gpu;   /* as written, any spelling of gpu_model.h; NULL = none */
+    int gpus;          /* muster.gpus: at least so many; 0 = not asked */
+    int gpu_memory_gb; /* muster.gpu_memory: at least so much on each; 0 = not asked */
+    enum cirun_order order;
+    double max_hourly_usd;   /* muster.max_hourly_price; 0 = any */
+    int64_t lifetime_s;      /* muster.lifetime; 0 = the operator's, which is the longest in any case */
+    int64_t boot_deadline_s; /* muster.boot_deadline; 0 = the operator's, alike */
+    int rerun_interrupted;   /* muster.rerun_interrupted: at most so often; 0 = never */
+    const char *workflow;    /* NULL = any */
+    const char *team;        /* run_only_when_triggered_by; NULL = anybody */
     int line;
     size_t n_labels;
     const char *const *labels;
@@ -72,6 +79,11 @@ struct cirun_yml {
     size_t n_read;                  /* runners that were read, also when errors made n_runners 0: for cirun_lint.h */
     struct yaml_doc *doc;           /* NULL when it was no YAML */
 };
+
+/* extra_config of a runner without errors, as its cloud takes it: the keys that the table knows, each value of the type
+ * that the table says ("40" is 40, yes is true); environment variables are strings. NULL when there is none. The caller
+ * owns it. */
+json_t *cirun_extra_json(const char *cloud, const struct yaml_node *extra);
 
 /* Never fails: what is wrong is in diags. `file` names it in messages. */
 struct cirun_yml *cirun_yml_parse(const char *text, size_t len, const char *file);

@@ -58,7 +58,7 @@ static int add_candidate(json_t *list, const struct plan_release releases[2], co
 {
     const struct plan_release *boots = &releases[strcmp(plan_arch(r, c), "arm64") == 0 ? 1 : 0];
     AUTO_JSON json_t *one = NULL;
-    json_t *extra = r->extra != NULL ? yaml_to_json(r->extra) : NULL;
+    json_t *extra = cirun_extra_json(r->cloud, r->extra);
 
     if (js_pack(e, &one, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:o*}", "runner", r->name, "arch",
                 boots->arch, "os", plan_os(c), "runner_url", boots->url, "runner_sha256", boots->sha256, "cloud",

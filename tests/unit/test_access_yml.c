@@ -101,7 +101,7 @@ static void test_access_yml__another_version_or_shape_grants_nothing(void **stat
          "E 3:16 access_control must be a list of \"- resource: ...\", found nothing\n");
     says(POLICY TAIL "acces_control: []\n", "E 8:1 unknown key \"acces_control\"; the file holds version, policies and "
                                             "access_control; did you mean \"access_control\"?\n");
-    says("a: [", "E 2:1 did not find expected node content\n");
+    says("a: [", "E 1:5 did not find expected node content\n");
 }
 
 static void test_access_yml__what_should_say_who_and_does_not_grants_nothing(void **state)

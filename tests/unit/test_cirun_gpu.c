@@ -162,13 +162,6 @@ static void test_cirun_gpu__when_all_types_are_too_small_it_is_an_error(void **s
           "W 7:20 g5.xlarge is left out: it has an A10G with 24 GB, and muster asks for 2 GPUs with 16 GB each\n");
 }
 
-static void test_cirun_gpu__the_other_keys_of_muster_are_left_to_later_rules(void **state)
-{
-    (void)state;
-    takes(ON("aws") "    instance_type: t3.micro\n    muster: {order: cheapest, lifetime: 6h, new: [1]}\n", "t3.micro",
-          "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,7 +173,6 @@ int main(void)
         cmocka_unit_test(test_cirun_gpu__a_gpu_is_attached_to_an_n1_only_where_google_does),
         cmocka_unit_test(test_cirun_gpu__types_known_to_be_too_small_are_left_out_with_a_warning),
         cmocka_unit_test(test_cirun_gpu__when_all_types_are_too_small_it_is_an_error),
-        cmocka_unit_test(test_cirun_gpu__the_other_keys_of_muster_are_left_to_later_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
