@@ -1,5 +1,6 @@
 #include "server/base/httpc.h"
 
+#include "server/base/httpc_public.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
 
@@ -44,7 +45,7 @@ struct target {
 struct transfer {
     struct httpc *http;
     struct httpc_res *res;
-    bool headers_done, too_large, no_ca;
+    bool headers_done, too_large, no_ca, not_public;
     CURL *easy;
     const struct httpc_req *req;
     size_t streamed; /* bytes given to on_piece */
@@ -454,6 +455,8 @@ static CURLcode set_all(CURL *easy, const struct httpc_req *req, const struct ta
     SET(CURLOPT_WRITEDATA, t);
     SET(CURLOPT_FRESH_CONNECT, req->once ? 1L : 0L);
     SET(CURLOPT_ERRORBUFFER, t->said);
+    if (req->public_only && rc == CURLE_OK)
+        rc = httpc_set_public_only(easy, &t->not_public);
     if (req->silence_ms > 0) {
         SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
         SET(CURLOPT_LOW_SPEED_TIME, (long)(req->silence_ms + 999) / 1000);
@@ -500,6 +503,8 @@ static int failed(CURL *easy, CURLcode rc, const struct httpc_req *req, const st
         return err_set(e, ERR_INVALID, "%s: the answer's headers exceed %zu bytes", target->label, HEADERS_MAX);
     if (t->too_large)
         return err_set(e, ERR_INVALID, "%s: the answer exceeds %zu bytes", target->label, t->res->body.max);
+    if (t->not_public && rc == CURLE_COULDNT_CONNECT)
+        return err_set(e, ERR_INVALID, "%s: the host has no public address", target->label);
     if (rc == CURLE_SSL_CERTPROBLEM)
         return err_set(e, ERR_AUTH, "%s: the certificate %s or its key %s cannot be used", target->label,
                        req->identity->cert_file, req->identity->key_file);

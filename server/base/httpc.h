@@ -52,8 +52,11 @@ struct httpc_req {
     int (*on_piece)(void *arg, const char *data, size_t len);
     void *piece_arg;
     int silence_ms; /* ERR_RETRY when nothing comes for so long (whole seconds); 0 = the deadline alone */
-    bool once;      /* must not arrive twice: on a connection of its own (a request on a kept one that turns out
-                       dead is repeated by libcurl, though it may have been acted upon) */
+    /* Only to addresses of the public Internet (address.h), looked at when the connection is made; ERR_INVALID else.
+     * With a proxy for https in the environment, always through it: then it decides about addresses. Implies `once`. */
+    bool public_only;
+    bool once; /* must not arrive twice: on a connection of its own (a request on a kept one that turns out
+                  dead is repeated by libcurl, though it may have been acted upon) */
 };
 
 struct httpc_res {

@@ -121,6 +121,8 @@ static int open_clouds(struct daemon *d, struct err *e)
 
 static int open_parts(struct daemon *d, struct err *e)
 {
+    /* where the files that use users_from_json have their lists */
+    static const char *const users_json_hosts[] = {"raw.githubusercontent.com"};
     const struct server_conf *c = d->conf;
     struct httpc_conf http = {.user_agent = "muster/" MUSTER_VERSION};
     struct github_conf github = {conf_str(c->github, "url"), conf_str(c->github, "app_id"), d->key, NULL};
@@ -133,15 +135,21 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
                                  .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,
+                                 .users_json_hosts = users_json_hosts,
+                                 .n_users_json_hosts = ARRAY_LEN(users_json_hosts),
+                                 .users_json_private = strcmp(conf_str(c->policy, "users_json_private"), "allow") == 0,
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 
     d->http = httpc_new(&http);
     github.http = d->http;
     d->github = github_new(&github);
+    if (conf_has(c->policy, "users_json_hosts"))
+        engine.n_users_json_hosts = conf_list(c->policy, "users_json_hosts", &engine.users_json_hosts);
     if (open_clouds(d, e) || store_open(conf_str(c->top, "store"), &d->store, e))
         return -1;
     engine.github = d->github;
+    engine.http = d->http;
     engine.store = d->store;
     engine.n_clouds = d->n_clouds;
     d->engine = engine_new(&engine);

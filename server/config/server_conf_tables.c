@@ -163,6 +163,16 @@ const struct conf_key server_conf_policy_keys[] = {
      .type = CONF_NUMBER,
      .env = "MUSTER_POLICY_MAX_HOURLY_PRICE",
      .help = "USD an hour that one machine may cost; unset = any"},
+    {.name = "users_json_hosts",
+     .type = CONF_LIST,
+     .env = "MUSTER_POLICY_USERS_JSON_HOSTS",
+     .help = "hosts from which users_from_json of .access.yml is read; unset = raw.githubusercontent.com"},
+    {.name = "users_json_private",
+     .type = CONF_ENUM,
+     .def = "deny",
+     .env = "MUSTER_POLICY_USERS_JSON_PRIVATE",
+     .choices = "deny allow",
+     .help = "may these hosts have private addresses (a GitHub Enterprise Server)?"},
     {.name = NULL},
 };
 

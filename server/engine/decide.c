@@ -1,8 +1,6 @@
 /* A queued job: is it ours, may it have a machine, and which chain of candidates? */
 #include "server/base/clock.h"
-#include "server/base/json.h"
 #include "server/base/log.h"
-#include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/engine/engine_int.h"
 #include "server/engine/match.h"
@@ -10,12 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So often it is asked who may use what, with growing pauses (some twenty minutes); then what cannot be told is denied.
+ */
+#define ACCESS_TRIES 12
+
 struct decision {
     struct engine *g;
     const struct job *j;
     enum job_want want;
     const char *plan_json, *reason;
-    struct store_cause cause; /* why it waits or is refused */
+    struct store_cause cause;    /* why it waits or is refused */
+    const struct choice *choice; /* NULL: it did not come to that */
     int64_t now_ms;
 };
 
@@ -29,6 +32,29 @@ static struct verdict verdict_of(const struct decision *d)
                             .now_ms = d->now_ms};
 }
 
+/* What people may use, and why, once for each decision. */
+static int access_tx(struct store_tx *t, const struct decision *d, struct err *e)
+{
+    for (size_t i = 0; d->choice != NULL && i < d->choice->n_verdicts; i++) {
+        const struct choice_verdict *v = &d->choice->verdicts[i];
+
+        if (store_event_add(t, d->now_ms, d->j->id, NULL, v->allowed ? "access.allowed" : "access.denied", v->reason,
+                            e))
+            return -1;
+    }
+    return 0;
+}
+
+static void log_access(const struct decision *d)
+{
+    for (size_t i = 0; d->choice != NULL && i < d->choice->n_verdicts; i++) {
+        const struct choice_verdict *v = &d->choice->verdicts[i];
+
+        log_info(EV("access.decided"), FI("job", d->j->id), FS("repo", d->j->repo), FS("runner", v->runner),
+                 FB("allowed", v->allowed), FS("reason", v->reason));
+    }
+}
+
 static int decide_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct decision *d = arg;
@@ -39,7 +65,7 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     bool moved;
 
     /* the installation may have been looked up meanwhile: merging fills it in */
-    if (store_job_merge(t, j, &before, &moved, e) || verdict_put(t, d->g, &v, e))
+    if (store_job_merge(t, j, &before, &moved, e) || access_tx(t, d, e) || verdict_put(t, d->g, &v, e))
         return -1;
     return d->want == WANT_MACHINE ? balance_strike(t, &b, e) : 0;
 }
@@ -52,6 +78,7 @@ static int record(const struct decision *decided, struct err *e)
     d.now_ms = clock_now_ms();
     if (workers_write(d.g, decide_tx, &d, e))
         return -1;
+    log_access(&d);
     log_info(EV("job.decided"), FI("job", j->id), FS("repo", j->repo), FS("want", job_want_name(d.want)),
              FS("cause", d.cause.cause != CAUSE_NONE ? job_cause_name(d.cause.cause) : NULL),
              FS("reason", d.reason[0] != '\0' ? d.reason : NULL));
@@ -93,62 +120,30 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
     return kept;
 }
 
-/* It means us, and no runner serves it. */
-static int refuse_match(struct engine *g, const struct job *j, const struct cirun_yml *file, const char *reason,
-                        struct err *e)
+/* What the job may have, to a plan; what this build cannot boot is left out. */
+static int plan_and_record(struct engine *g, const struct job *j, struct choice *c, struct err *e)
 {
-    if (file == NULL)
-        return refuse(g, j, (struct store_cause){CAUSE_NO_FILE, 0, 0},
-                      "the repository has no .cirun.yml at this commit", e);
-    return refuse(g, j,
-                  (struct store_cause){
-                      text_has_prefix(reason, "run_only_when_triggered_by") ? CAUSE_ACCESS : CAUSE_NO_RUNNER, 0, 0},
-                  reason, e);
-}
-
-/* Labels against the file; a missing file has no runners. */
-static int match_file(struct engine *g, const struct job *j, const struct lookup *l,
-                      const struct cirun_runner **runners, struct err *e)
-{
-    static const struct cirun_yml none;
-    const struct cirun_yml *file = l->file != NULL ? l->file : &none;
-    const char *path = l->workflow_path[0] != '\0' ? l->workflow_path : NULL;
-    AUTO_JSON json_t *labels = NULL;
+    struct decision d = {.g = g, .j = j, .want = c->want, .reason = c->reason, .cause = c->cause, .choice = c};
     AUTO_FREE char *plan = NULL;
     char reason[480];
-    struct store_cause place;
     struct err why;
     size_t n;
 
-    if (js_parse(j->labels_json, strlen(j->labels_json), &labels, e))
-        return -1;
-    switch (match_job(&(struct match_job){labels, path, g->c.bare_self_hosted}, file, runners, &n, reason,
-                      sizeof(reason))) {
-    case MATCH_FOUND:
-        break;
-    case MATCH_NOT_OURS:
-        return record(&(struct decision){.g = g, .j = j, .want = WANT_NOTHING, .reason = "none of its labels means us"},
-                      e);
-    case MATCH_REFUSED:
-        return refuse_match(g, j, l->file, reason, e);
+    if (c->want != WANT_MACHINE)
+        return record(&d, e);
+    d.want = WANT_REFUSED;
+    d.cause = (struct store_cause){CAUSE_UNSUPPORTED, c->is_own ? c->runners[0]->line : 0, c->is_own ? 1 : 0};
+    n = bootable(c->runners, c->n, reason, sizeof(reason));
+    if (n == 0) {
+        d.reason = reason;
+        return record(&d, e);
     }
-    place = (struct store_cause){CAUSE_UNSUPPORTED, runners[0]->line, 1};
-    n = bootable(runners, n, reason, sizeof(reason));
-    if (n == 0)
-        return refuse(g, j, place, reason, e);
-    if (plan_for(g, runners, n, &plan, &why))
-        return refuse(g, j, place, why.msg, e);
-    return record(&(struct decision){.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = ""}, e);
-}
-
-static int match_and_record(struct engine *g, const struct job *j, const struct lookup *l, struct err *e)
-{
-    size_t most = l->file != NULL ? l->file->n_runners : 0;
-    const struct cirun_runner **runners = mem_calloc(most + 1, sizeof(*runners));
-    int rc = match_file(g, j, l, runners, e);
-
-    free(runners);
-    return rc;
+    if (plan_for(g, c->runners, n, &plan, &why)) {
+        d.reason = why.msg;
+        return record(&d, e);
+    }
+    return record(
+        &(struct decision){.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = "", .choice = c}, e);
 }
 
 static struct store_cause first_error(const struct cirun_yml *file)
@@ -161,9 +156,10 @@ static struct store_cause first_error(const struct cirun_yml *file)
 }
 
 /* The fork rule: a stranger's commit never chooses machines, and whether he gets any is the operator's word. */
-static int decide(struct engine *g, struct job *j, struct err *e)
+static int decide(struct engine *g, struct job *j, bool last_try, struct err *e)
 {
     AUTO_LOOKUP struct lookup l = {0};
+    AUTO_CHOICE struct choice c = {.want = WANT_UNDECIDED};
     struct err why;
 
     if (j->installation_id == 0 && github_installation_of(g->c.github, j->repo, &j->installation_id, e))
@@ -177,7 +173,9 @@ static int decide(struct engine *g, struct job *j, struct err *e)
         return -1;
     if (l.file != NULL && l.file->n_errors > 0 && cirun_yml_error(l.file, ".cirun.yml", &why))
         return refuse(g, j, first_error(l.file), why.msg, e);
-    return match_and_record(g, j, &l, e);
+    if (choose_runners(g, j, &l, last_try, &c, e))
+        return -1;
+    return plan_and_record(g, j, &c, e);
 }
 
 struct job_read {
@@ -235,7 +233,7 @@ int decide_job(struct engine *g, const struct task *task, struct task_next *next
         return -1;
     if (!r.found || j.state != JOB_QUEUED || j.want != WANT_UNDECIDED)
         return 0;
-    if (decide(g, &j, &cause))
+    if (decide(g, &j, task->attempts >= ACCESS_TRIES, &cause))
         return postpone(g, &j, task, &cause, next, e);
     release_refresh(g, &j);
     return 0;

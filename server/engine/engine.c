@@ -13,6 +13,11 @@ struct engine *engine_new(const struct engine_conf *c)
     g->c = *c;
     crypto_key_derive(c->app_key, "muster user-data", g->seal_key);
     lookup_open(g);
+    g->people = people_new(&(struct people_conf){.github = c->github,
+                                                 .http = c->http,
+                                                 .hosts = c->users_json_hosts,
+                                                 .n_hosts = c->n_users_json_hosts,
+                                                 .private_hosts = c->users_json_private});
     g->release = release_new();
     g->workers = workers_new(g, task_run);
     return g;
@@ -42,6 +47,7 @@ void engine_free(struct engine *g)
         return;
     workers_free(g->workers);
     release_free(g->release);
+    people_free(g->people);
     lookup_close(g);
     OPENSSL_cleanse(g->seal_key, sizeof(g->seal_key));
     free(g);

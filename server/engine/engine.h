@@ -28,9 +28,13 @@ struct engine_conf { /* borrowed, outlives the engine */
     const char *deployment;
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
-    bool fork_jobs;         /* policy.fork_jobs: allow */
-    bool bare_self_hosted;  /* policy.bare_self_hosted: allow */
-    const char *runner_url; /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
+    bool fork_jobs;                      /* policy.fork_jobs: allow */
+    bool bare_self_hosted;               /* policy.bare_self_hosted: allow */
+    struct httpc *http;                  /* for users_from_json of .access.yml; NULL: none is read */
+    const char *const *users_json_hosts; /* policy.users_json_hosts: where it may lie */
+    size_t n_users_json_hosts;
+    bool users_json_private; /* policy.users_json_private: allow; they may have private addresses */
+    const char *runner_url;  /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
     const char *runner_sha256;
 };
 

@@ -3,6 +3,7 @@
 #include "server/base/text.h"
 #include "server/config/plan.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,7 +89,7 @@ static bool workflow_allows(const struct cirun_runner *r, const char *path)
            (strchr(want, '/') == NULL && text_has_suffix(path, want) && path[strlen(path) - strlen(want) - 1] == '/');
 }
 
-static bool only_system_labels(const json_t *labels)
+bool match_is_bare(const json_t *labels)
 {
     size_t i;
     json_t *label;
@@ -101,7 +102,7 @@ static bool only_system_labels(const json_t *labels)
     return true;
 }
 
-static bool any_cirun_label(const json_t *labels)
+bool match_means_us(const json_t *labels)
 {
     size_t i;
     json_t *label;
@@ -117,79 +118,144 @@ static bool any_cirun_label(const json_t *labels)
     return false;
 }
 
-/* The sentence for a job whose labels no runner carries: which label is missing, what is nearest, what there is. */
-static void explain_no_match(const struct match_job *job, const struct cirun_yml *file, char *reason, size_t size)
+/* --- when nothing matches ---------------------------------------------------------------------------------------- */
+
+#define KNOWN_MAX 256
+#define SHOWN_MAX 12
+
+struct known {
+    const char *labels[KNOWN_MAX];
+    size_t n;
+};
+
+/* Each label once. */
+static void add_label(struct known *k, const char *label)
 {
-    const char *known[256];
-    const char *missing = NULL, *near;
-    size_t n = 0, i;
+    for (size_t i = 0; i < k->n; i++) {
+        if (text_ieq(k->labels[i], label))
+            return;
+    }
+    if (k->n < KNOWN_MAX)
+        k->labels[k->n++] = label;
+}
+
+static void add_labels(struct known *k, const struct cirun_yml *file)
+{
+    for (size_t r = 0; r < file->n_runners; r++) {
+        for (size_t i = 0; i < file->runners[r].n_labels; i++)
+            add_label(k, file->runners[r].labels[i]);
+    }
+}
+
+/* The first label of the job that no runner carries, or NULL. */
+static const char *missing_label(const json_t *labels, const struct known *k)
+{
+    size_t i;
     json_t *label;
 
-    for (size_t r = 0; r < file->n_runners; r++) {
-        for (size_t k = 0; k < file->runners[r].n_labels && n < ARRAY_LEN(known); k++)
-            known[n++] = file->runners[r].labels[k];
-    }
-    json_array_foreach(job->labels, i, label)
+    json_array_foreach(labels, i, label)
     {
-        bool found = is_system_label(json_string_value(label));
+        const char *text = json_string_value(label);
+        bool found = is_system_label(text);
 
-        for (size_t k = 0; k < n && !found; k++)
-            found = same_label(json_string_value(label), known[k]);
-        if (!found && missing == NULL)
-            missing = json_string_value(label);
+        for (size_t n = 0; n < k->n && !found; n++)
+            found = same_label(text, k->labels[n]);
+        if (!found)
+            return text;
     }
+    return NULL;
+}
+
+static void append(char *out, size_t size, const char *fmt, ...) PRINTF(3, 4);
+
+static void append(char *out, size_t size, const char *fmt, ...)
+{
+    size_t len = strlen(out);
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(out + len, size - len, fmt, ap);
+    va_end(ap);
+}
+
+static void append_labels(char *out, size_t size, const struct cirun_yml *file)
+{
+    struct known k = {.n = 0};
+
+    add_labels(&k, file);
+    for (size_t i = 0; i < k.n && i < SHOWN_MAX; i++)
+        append(out, size, "%s %.60s", i > 0 ? "," : "", k.labels[i]);
+    if (k.n > SHOWN_MAX)
+        append(out, size, " and others");
+    else if (k.n == 0)
+        append(out, size, " none");
+}
+
+static void append_names(char *out, size_t size, const struct match_source *sources, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        append(out, size, "%s%s", i > 0 ? " or " : "", sources[i].name);
+}
+
+void match_explain(const struct match_job *job, const struct match_source *sources, size_t n, char *reason, size_t size)
+{
+    struct known k = {.n = 0};
+    const char *missing, *near;
+
+    for (size_t i = 0; i < n; i++)
+        add_labels(&k, sources[i].file);
+    missing = missing_label(job->labels, &k);
+    (void)snprintf(reason, size, "no runner of ");
+    append_names(reason, size, sources, n);
     if (missing == NULL) {
-        (void)snprintf(reason, size, "no runner of .cirun.yml has all of the job's labels at once%s",
-                       job->workflow_path == NULL ? "" : ", or `workflow` limits it to another file");
+        append(reason, size, " has all of the job's labels at once%s",
+               job->workflow_path == NULL ? "" : ", or `workflow` limits it to another file");
         return;
     }
-    near = text_nearest(missing, known, n);
-    (void)snprintf(reason, size, "no runner of .cirun.yml has the label \"%.100s\"%s%.100s%s; it has:", missing,
-                   near != NULL ? "; did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
-    for (size_t k = 0; k < n && k < 12; k++) {
-        size_t len = strlen(reason);
-
-        (void)snprintf(reason + len, size - len, "%s %.60s", k > 0 ? "," : "", known[k]);
+    near = text_nearest(missing, k.labels, k.n);
+    append(reason, size, " has the label \"%.100s\"%s%.100s%s", missing, near != NULL ? "; did you mean \"" : "",
+           near != NULL ? near : "", near != NULL ? "\"?" : "");
+    for (size_t i = 0; i < n; i++) {
+        append(reason, size, "; %s has:", n == 1 ? "it" : sources[i].name);
+        append_labels(reason, size, sources[i].file);
     }
     text_tidy(reason);
+}
+
+/* --- one file ---------------------------------------------------------------------------------------------------- */
+
+size_t match_find(const struct match_job *job, const struct cirun_yml *file, const struct cirun_runner **runners)
+{
+    bool bare = match_is_bare(job->labels);
+    size_t n = 0;
+
+    for (size_t i = 0; file != NULL && i < file->n_runners; i++) {
+        const struct cirun_runner *r = &file->runners[i];
+        const char *missing;
+
+        if ((r->n_labels > 0 || bare) && workflow_allows(r, job->workflow_path) && serves(r, job, &missing))
+            runners[n++] = r;
+    }
+    return n;
 }
 
 enum match_verdict match_job(const struct match_job *job, const struct cirun_yml *file,
                              const struct cirun_runner **runners, size_t *n, char *reason, size_t reason_size)
 {
-    bool bare = only_system_labels(job->labels);
-    const char *team = NULL;
+    const struct match_source source = {".cirun.yml", file};
+    bool bare = match_is_bare(job->labels);
 
     *n = 0;
     reason[0] = '\0';
     if (bare && !job->bare_self_hosted)
         return MATCH_NOT_OURS;
-    for (size_t i = 0; i < file->n_runners; i++) {
-        const struct cirun_runner *r = &file->runners[i];
-        const char *missing;
-
-        if ((r->n_labels == 0 && !bare) || !workflow_allows(r, job->workflow_path) || !serves(r, job, &missing))
-            continue;
-        if (r->team != NULL) {
-            team = r->team;
-            continue;
-        }
-        runners[(*n)++] = r;
-        if (bare)
-            break;
-    }
+    *n = match_find(job, file, runners);
+    if (bare && *n > 1)
+        *n = 1;
     if (*n > 0)
         return MATCH_FOUND;
-    if (team != NULL) {
-        (void)snprintf(reason, reason_size,
-                       "run_only_when_triggered_by limits this runner to the team \"%.100s\", and membership cannot be "
-                       "checked yet: denied",
-                       team);
-        text_tidy(reason);
-        return MATCH_REFUSED;
-    }
-    if (file->n_runners == 0 && !any_cirun_label(job->labels))
+    if (file->n_runners == 0 && !match_means_us(job->labels))
         return MATCH_NOT_OURS;
-    explain_no_match(job, file, reason, reason_size);
+    match_explain(job, &source, 1, reason, reason_size);
     return MATCH_REFUSED;
 }

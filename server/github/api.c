@@ -55,8 +55,13 @@ static int add_repo(struct buf *out, const char *repo, struct err *e)
 
 static struct github_call call_for(const struct github_repo *r, enum github_scope scope, const char *method)
 {
-    return (struct github_call){
-        .installation_id = r->installation_id, .repo_id = r->repo_id, .scope = scope, .method = method};
+    const char *slash = strchr(r->repo, '/');
+
+    return (struct github_call){.installation_id = r->installation_id,
+                                .repo_id = r->repo_id,
+                                .repo_name = slash != NULL ? slash + 1 : r->repo,
+                                .scope = scope,
+                                .method = method};
 }
 
 static int perform(struct github *g, struct github_call *c, const struct buf *path, struct httpc_res *res,
@@ -117,8 +122,8 @@ int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_JSON json_t *body = NULL;
     struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
-    const char *event, *file = "", *actor = "", *triggering = "";
-    int64_t head = 0;
+    const char *event, *file = "", *actor = "", *triggering = "", *owner = "";
+    int64_t head = 0, actor_id = 0, triggering_id = 0;
 
     if (add_repo(&path, r->repo, e))
         return -1;
@@ -127,13 +132,18 @@ int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id
         return -1;
     if (js_str(body, "event", &event, e) || js_opt_str(body, "path", &file, e) ||
         js_opt_i64(body, "head_repository.id", &head, e) || js_opt_str(body, "actor.login", &actor, e) ||
-        js_opt_str(body, "triggering_actor.login", &triggering, e))
+        js_opt_str(body, "triggering_actor.login", &triggering, e) || js_opt_i64(body, "actor.id", &actor_id, e) ||
+        js_opt_i64(body, "triggering_actor.id", &triggering_id, e) ||
+        js_opt_str(body, "repository.owner.type", &owner, e))
         return nonsense(&c, e);
     out->head_repo_id = head;
     out->event = mem_strdup(event);
     out->path = mem_strndup(file, strcspn(file, "@"));
     out->actor = mem_strdup(actor);
     out->triggering_actor = mem_strdup(triggering);
+    out->actor_id = actor_id;
+    out->triggering_actor_id = triggering_id;
+    out->owner_is_user = strcmp(owner, "User") == 0;
     return 0;
 }
 
@@ -175,7 +185,7 @@ int github_file_get(struct github *g, const struct github_repo *r, const char *p
 {
     AUTO_BUF struct buf url = BUF_INIT(PATH_MAX_LEN);
     AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
-    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+    struct github_call c = call_for(r, r->repo_id == 0 ? GITHUB_SCOPE_FILES : GITHUB_SCOPE_READ, "GET");
     char new_etag[256] = "";
 
     if (file_path(r, path, ref, &url, e))
@@ -197,6 +207,63 @@ int github_file_get(struct github *g, const struct github_repo *r, const char *p
         new_etag[0] = '\0'; /* a cut one would match nothing */
     (void)snprintf(etag, 128, "%.127s", new_etag);
     return buf_take(&res.body, text, e);
+}
+
+/* ---- people ---- */
+
+/* As get_json; *out NULL: GitHub knows no such thing. */
+static int get_json_or_none(struct github *g, struct github_call *c, const struct buf *path, json_t **out,
+                            struct err *e)
+{
+    if (get_json(g, c, path, out, e) == 0)
+        return 0;
+    *out = NULL;
+    return e->kind == ERR_GONE ? 0 : -1;
+}
+
+int github_team_has(struct github *g, const struct github_repo *r, const char *slug, const char *login, bool *yes,
+                    struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_MEMBERS, "GET");
+    const char *state = "";
+
+    buf_adds(&path, "/orgs");
+    if (add_segment(&path, r->repo, strcspn(r->repo, "/"), e))
+        return -1;
+    buf_adds(&path, "/teams");
+    if (add_segment(&path, slug, strlen(slug), e))
+        return -1;
+    buf_adds(&path, "/memberships");
+    if (add_segment(&path, login, strlen(login), e) || get_json_or_none(g, &c, &path, &body, e))
+        return -1;
+    if (body != NULL && js_str(body, "state", &state, e))
+        return nonsense(&c, e);
+    *yes = strcmp(state, "active") == 0;
+    return 0;
+}
+
+int github_role_get(struct github *g, const struct github_repo *r, const char *login, char out[128], struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+    const char *role = "";
+
+    if (add_repo(&path, r->repo, e))
+        return -1;
+    buf_adds(&path, "/collaborators");
+    if (add_segment(&path, login, strlen(login), e))
+        return -1;
+    buf_adds(&path, "/permission");
+    if (get_json_or_none(g, &c, &path, &body, e))
+        return -1;
+    /* an older GitHub Enterprise Server tells no role, only the permission that it amounts to */
+    if (body != NULL && (js_str(body, "permission", &role, e) || js_opt_str(body, "role_name", &role, e)))
+        return nonsense(&c, e);
+    (void)snprintf(out, 128, "%.127s", strlen(role) < 128 ? role : "");
+    return 0;
 }
 
 /* ---- runners ---- */

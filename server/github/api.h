@@ -7,7 +7,7 @@
 
 #include "server/github/app.h"
 
-/* Which repository a call is for. */
+/* Which repository a call is for. repo_id 0: not known; then the name is what tokens are minted by. */
 struct github_repo {
     int64_t installation_id, repo_id;
     const char *repo;
@@ -18,10 +18,12 @@ int github_installation_of(struct github *g, const char *repo, int64_t *out, str
 
 /* actions/get-workflow-run: who started it and from where. */
 struct github_run {
-    int64_t head_repo_id;           /* 0 = null: a deleted fork */
-    char *event;                    /* "push", "pull_request", ... */
-    char *path;                     /* ".github/workflows/ci.yml", without "@ref" */
-    char *actor, *triggering_actor; /* logins; "" = GitHub does not say (a deleted user) */
+    int64_t head_repo_id;                  /* 0 = null: a deleted fork */
+    char *event;                           /* "push", "pull_request", ... */
+    char *path;                            /* ".github/workflows/ci.yml", without "@ref" */
+    char *actor, *triggering_actor;        /* logins; "" = GitHub does not say (a deleted user) */
+    int64_t actor_id, triggering_actor_id; /* 0 = GitHub does not say */
+    bool owner_is_user;                    /* the repository's owner is no organisation */
 };
 int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id, struct github_run *out,
                    struct err *e) MUST_USE;
@@ -32,6 +34,16 @@ void github_run_clear(struct github_run *r);
  * file is ERR_INVALID. */
 int github_file_get(struct github *g, const struct github_repo *r, const char *path, const char *ref, size_t max,
                     char etag[128], char **text, struct err *e) MUST_USE;
+
+/* teams/get-membership-for-user-in-org, of the organisation that owns the repository: is he an active member (of a
+ * child team too)? No such team or user = no. Needs the organisation permission members: read, else ERR_AUTH. */
+int github_team_has(struct github *g, const struct github_repo *r, const char *slug, const char *login, bool *yes,
+                    struct err *e) MUST_USE;
+
+/* repos/get-collaborator-permission-level: the name of his role, which may be one of the organisation's own; "" = none,
+ * or no such user. In a public repository everybody has at least "read". */
+int github_role_get(struct github *g, const struct github_repo *r, const char *login, char out[128],
+                    struct err *e) MUST_USE;
 
 /* actions/generate-runner-jitconfig-for-repo. labels_json: a JSON list of strings, 1 to 100.
  * ERR_CONFLICT: the name is taken. */

@@ -28,8 +28,10 @@ void github_free(struct github *g); /* accepts NULL */
 
 /* What a token may do; each is minted for one repository. */
 enum github_scope {
-    GITHUB_SCOPE_READ,   /* contents: read, actions: read */
-    GITHUB_SCOPE_RUNNERS /* administration: write */
+    GITHUB_SCOPE_READ,    /* contents: read, actions: read */
+    GITHUB_SCOPE_RUNNERS, /* administration: write */
+    GITHUB_SCOPE_FILES,   /* contents: read */
+    GITHUB_SCOPE_MEMBERS  /* members: read, of the organisation */
 };
 
 /* For api.c: perform one call with the right authorization and the rules above. path begins with '/' and is escaped by
@@ -39,6 +41,7 @@ enum github_scope {
  * ERR_INVALID with GitHub's message, 429 and limiting 403 ERR_THROTTLED, 5xx ERR_RETRY. */
 struct github_call {
     int64_t installation_id, repo_id; /* both > 0, or 0/0 for a call with the App's JWT */
+    const char *repo_name;            /* without owner, where repo_id is not known (0): one of the installation's */
     enum github_scope scope;
     const char *method, *path;
     const char *body_json;

@@ -21,9 +21,20 @@ void token_free(void *token)
     free(t);
 }
 
-static void cache_key(const struct github_call *c, char out[80])
+#define KEY_MAX 200 /* a repository's name has at most 100 characters */
+
+static void cache_key(const struct github_call *c, char out[KEY_MAX])
 {
-    (void)snprintf(out, 80, "%lld/%lld/%d", (long long)c->installation_id, (long long)c->repo_id, (int)c->scope);
+    (void)snprintf(out, KEY_MAX, "%lld/%lld/%d/%.100s", (long long)c->installation_id, (long long)c->repo_id,
+                   (int)c->scope, c->repo_id == 0 ? c->repo_name : "");
+}
+
+/* One repository, by its id or, where that is not known, by its name. */
+static int mint_repository(const struct github_call *c, json_t **out, struct err *e)
+{
+    if (c->repo_id != 0)
+        return js_pack(e, out, "{s:[I]}", "repository_ids", (json_int_t)c->repo_id);
+    return js_pack(e, out, "{s:[s]}", "repositories", c->repo_name);
 }
 
 static int mint_body(const struct github_call *c, char **out, struct err *e)
@@ -38,9 +49,16 @@ static int mint_body(const struct github_call *c, char **out, struct err *e)
     case GITHUB_SCOPE_RUNNERS:
         rc = js_pack(e, &permissions, "{s:s}", "administration", "write");
         break;
+    case GITHUB_SCOPE_FILES:
+        rc = js_pack(e, &permissions, "{s:s}", "contents", "read");
+        break;
+    case GITHUB_SCOPE_MEMBERS:
+        rc = js_pack(e, &permissions, "{s:s}", "members", "read");
+        break;
     }
-    if (rc || js_pack(e, &body, "{s:[I], s:O}", "repository_ids", (json_int_t)c->repo_id, "permissions", permissions))
+    if (rc || mint_repository(c, &body, e))
         return -1;
+    (void)json_object_set(body, "permissions", permissions);
     return js_dump(body, out, e);
 }
 
@@ -69,8 +87,9 @@ static int refused(const struct github_call *c, struct err *e)
     if (e->kind == ERR_GONE || e->kind == ERR_INVALID || e->kind == ERR_CONFLICT)
         e->kind = ERR_AUTH;
     if (e->kind == ERR_AUTH)
-        return err_wrap(e, "no token (%s) for installation %lld, repository %lld", github_scope_name(c->scope),
-                        (long long)c->installation_id, (long long)c->repo_id);
+        return err_wrap(e, "no token (%s) for installation %lld, repository %lld%s%.100s", github_scope_name(c->scope),
+                        (long long)c->installation_id, (long long)c->repo_id, c->repo_id == 0 ? " " : "",
+                        c->repo_id == 0 ? c->repo_name : "");
     return err_wrap(e, "installation token");
 }
 
@@ -117,7 +136,7 @@ static int mint(void *arg, const char *key, struct cache_fill *out, struct err *
 int github_token(struct github *g, const struct github_call *c, struct cache_ref **out, struct err *e)
 {
     struct minting m = {.g = g, .call = c};
-    char key[80];
+    char key[KEY_MAX];
 
     cache_key(c, key);
     return cache_get(g->tokens, key, mint, &m, out, e);
@@ -125,7 +144,7 @@ int github_token(struct github *g, const struct github_call *c, struct cache_ref
 
 void github_token_drop(struct github *g, const struct github_call *c, const struct token *refused_token)
 {
-    char key[80];
+    char key[KEY_MAX];
 
     cache_key(c, key);
     cache_drop(g->tokens, key, refused_token);

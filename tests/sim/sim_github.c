@@ -181,6 +181,7 @@ void sim_github_add_repo(struct sim_github *g, const struct sim_repo *r)
     n->name = mem_strdup(slash != NULL ? slash + 1 : "");
     n->default_branch = mem_strdup(r->default_branch != NULL ? r->default_branch : "main");
     n->is_private = r->is_private;
+    n->of_user = r->of_user;
     gh_lock(g);
     n->installation = gh_installation(g, r->installation_id);
     if (n->installation == NULL)
@@ -396,6 +397,7 @@ static void free_world(struct sim_github *g)
         free(g->downloads[i].url);
         free(g->downloads[i].sha256);
     }
+    gh_members_free(g);
     free(g->installations);
     free(g->repos);
     free(g->tokens);

@@ -33,6 +33,8 @@
 #define SIM_GH_RUNNER "GET /repos/{owner}/{repo}/actions/runners/{runner_id}"
 #define SIM_GH_RUNNER_DELETE "DELETE /repos/{owner}/{repo}/actions/runners/{runner_id}"
 #define SIM_GH_DOWNLOADS "GET /repos/{owner}/{repo}/actions/runners/downloads"
+#define SIM_GH_TEAM_MEMBER "GET /orgs/{org}/teams/{team_slug}/memberships/{username}"
+#define SIM_GH_PERMISSION "GET /repos/{owner}/{repo}/collaborators/{username}/permission"
 #define SIM_GH_DELIVERIES "GET /app/hook/deliveries"
 #define SIM_GH_REDELIVER "POST /app/hook/deliveries/{delivery_id}/attempts"
 
@@ -59,17 +61,26 @@ struct sim_http *sim_github_http(struct sim_github *g); /* faults, counts, viola
 /* ---- what exists ---- */
 /* permissions: a JSON object as GitHub shows it; NULL = administration write, contents, actions, metadata read. */
 void sim_github_add_installation(struct sim_github *g, int64_t id, const char *account, const char *permissions);
+void sim_github_permissions(struct sim_github *g, int64_t installation_id, const char *permissions); /* from now on */
 void sim_github_suspend(struct sim_github *g, int64_t installation_id, bool suspended);
 struct sim_repo {
     int64_t id, installation_id;
     const char *full_name;
     const char *default_branch; /* default "main" */
     bool is_private;
+    bool of_user; /* its owner is no organisation: there are no teams */
 };
 void sim_github_add_repo(struct sim_github *g, const struct sim_repo *r);
 /* ref: a branch or a commit's SHA. A SHA that a job names reads as its branch until it gets files of its own, a branch
  * without any as the default branch. text NULL removes the file; a path with files below it reads as a directory. */
 void sim_github_put_file(struct sim_github *g, const char *repo, const char *ref, const char *path, const char *text);
+/* state: "active" or "pending"; NULL takes him out. A team is there once it has had a member. */
+void sim_github_team_member(struct sim_github *g, const char *org, const char *team_slug, const char *login,
+                            const char *state);
+/* role_name "maintain" and "triage" amount to the permissions write and read, another one to write; NULL: none.
+ * Without any, a user of a public repository has "read". */
+void sim_github_role(struct sim_github *g, const char *repo, const char *login, const char *role_name);
+int64_t sim_github_user_id(const char *login); /* in runs and events */
 /* Offered by runners/downloads; sha256 may be NULL. Replaces the entry of that os and architecture. */
 void sim_github_add_download(struct sim_github *g, const char *os, const char *arch, const char *url,
                              const char *sha256);
@@ -96,6 +107,7 @@ struct sim_job_spec {
     int64_t run_id;            /* 0 = a new run; else jobs of one run share what the first one said below */
     const char *workflow, *path, *event, *actor; /* default "CI", ".github/workflows/ci.yml", "push", "octocat" */
     const char *triggering_actor;                /* default actor */
+    int run_attempt;                             /* default 1 */
     const char *head_branch, *head_sha;          /* default the default branch, a made-up SHA per run */
     int64_t head_repo_id;                        /* 0 = the repository itself; -1 = null (deleted fork) */
     int64_t hosted_ms;                           /* > 0: one of GitHub's own runners takes it and works that long */

@@ -127,7 +127,7 @@ void gh_api_get_run(struct sim_github *g, struct gh_repo *repo, const struct sim
     o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:n, s:I, s:i, s:s, s:s}", "id", (json_int_t)run->id,
                   "name", run->workflow, "head_branch", run->head_branch, "head_sha", run->head_sha, "path", path,
                   "run_number", 7, "event", run->event, "status", "queued", "conclusion", "workflow_id",
-                  (json_int_t)159038, "run_attempt", 1, "created_at", created, "updated_at", created);
+                  (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
     (void)json_object_set_new(o, "actor", gh_user_json(run->actor, false));
     (void)json_object_set_new(o, "triggering_actor", gh_user_json(run->triggering_actor, false));
     (void)json_object_set(o, "repository", gh_repo_json(repo));

@@ -400,7 +400,10 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
         gh_violation(g, rq, "the body is not JSON");
         gh_refuse(rs, 400, "Problems parsing JSON");
     } else if ((fault = token_request_fault(g, in, body, text, sizeof(text))) != NULL) {
-        gh_violation(g, rq, "%s", fault);
+        /* whether a repository can be reached by its name, and whether members may be read, is found out by asking */
+        if (json_object_get(body, "repositories") == NULL &&
+            json_object_get(json_object_get(body, "permissions"), "members") == NULL)
+            gh_violation(g, rq, "%s", fault);
         gh_refuse(rs, 422, fault);
     } else if (gh_rate(g, in, true, rs)) {
         struct gh_token *t = token_new(g, in, body);

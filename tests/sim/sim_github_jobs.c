@@ -241,6 +241,7 @@ static struct gh_run *run_new(struct sim_github *g, struct gh_repo *repo, const 
     r->repo = repo;
     r->head_repo_id = s->head_repo_id != 0 ? s->head_repo_id : repo->id;
     r->created_ms = gh_now_ms(g);
+    r->attempt = s->run_attempt > 0 ? s->run_attempt : 1;
     r->workflow = mem_strdup(or (s->workflow, "CI"));
     r->path = mem_strdup(or (s->path, ".github/workflows/ci.yml"));
     r->event = mem_strdup(or (s->event, "push"));

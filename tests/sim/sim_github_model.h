@@ -21,6 +21,10 @@ struct gh_file {
     char *ref, *path, *text;
 };
 
+struct gh_member {              /* of a team, or with a role in a repository */
+    char *where, *login, *what; /* "octo/core" or "octo/train"; state, or role; NULL = not any more */
+};
+
 struct gh_alias { /* a commit that reads as a branch */
     char *sha, *branch;
 };
@@ -29,7 +33,7 @@ struct gh_repo {
     int64_t id;
     struct gh_installation *installation;
     char *full_name, *owner, *name, *default_branch;
-    bool is_private;
+    bool is_private, of_user;
     struct gh_file *files;
     size_t n_files;
     struct gh_alias *aliases;
@@ -40,6 +44,7 @@ struct gh_repo {
 struct gh_run {
     int64_t id, head_repo_id, created_ms;
     struct gh_repo *repo;
+    int attempt;
     char *workflow, *path, *event, *actor, *triggering_actor, *head_branch, *head_sha;
 };
 
@@ -131,6 +136,8 @@ struct sim_github {
     struct gh_delivery **deliveries; /* index = id - GH_FIRST_DELIVERY */
     size_t n_deliveries;
     size_t pending;
+    struct gh_member *members, *roles;
+    size_t n_members, n_roles;
     struct gh_download *downloads;
     size_t n_downloads;
     struct buf runner_archive;

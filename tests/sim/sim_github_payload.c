@@ -46,6 +46,11 @@ static int64_t id_of(const char *login)
     return (int64_t)(h % 90000000) + 1000;
 }
 
+int64_t sim_github_user_id(const char *login)
+{
+    return id_of(login);
+}
+
 json_t *gh_user_json(const char *login, bool organization)
 {
     static const struct field urls[] = {{"followers_url", "/followers"},
@@ -161,7 +166,7 @@ json_t *gh_repo_json(struct gh_repo *r)
     set(o, "name", json_string(r->name));
     set(o, "full_name", json_string(r->full_name));
     set(o, "private", json_boolean(r->is_private));
-    set(o, "owner", gh_user_json(r->owner, true));
+    set(o, "owner", gh_user_json(r->owner, !r->of_user));
     set_f(o, "html_url", "https://github.com/%s", r->full_name);
     set(o, "fork", json_false());
     repo_urls(o, r->full_name);
@@ -228,7 +233,7 @@ json_t *gh_job_json(const struct gh_job *j, const struct gh_event *at)
     set(o, "workflow_name", json_string(r->workflow));
     set(o, "head_branch", json_string(r->head_branch));
     set_f(o, "run_url", "https://api.github.com/repos/%s/actions/runs/%lld", repo, (long long)r->id);
-    set(o, "run_attempt", json_integer(1));
+    set(o, "run_attempt", json_integer(r->attempt));
     set_f(o, "node_id", "CR_kwDO%lld", (long long)j->id);
     set(o, "head_sha", json_string(r->head_sha));
     set_f(o, "url", "https://api.github.com/repos/%s/actions/jobs/%lld", repo, (long long)j->id);
@@ -280,7 +285,8 @@ char *gh_event_body(const struct gh_event *ev)
     set(o, "action", json_string(ev->action));
     set(o, "workflow_job", gh_job_json(ev->job, ev));
     set(o, "repository", json_incref(gh_repo_json(repo)));
-    set(o, "organization", organization_json(repo->owner));
+    if (!repo->of_user)
+        set(o, "organization", organization_json(repo->owner));
     set(o, "sender", gh_user_json(ev->job->run->actor, false));
     in = json_object();
     set(in, "id", json_integer(repo->installation->id));

@@ -1,7 +1,7 @@
 /*
  * Inside the simulated GitHub. Files: sim_github.c (life, what exists), _auth.c (JWT, tokens, limits), _api.c
- * (answers), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c (their delivery), _control.c (/_sim/ and
- * /sim/). Functions named gh_… expect g->lock to be held, except where said.
+ * (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c (their
+ * delivery), _control.c (/_sim/ and /sim/). Functions named gh_… expect g->lock to be held, except where said.
  */
 #ifndef MUSTER_TESTS_SIM_GITHUB_PRIV_H
 #define MUSTER_TESTS_SIM_GITHUB_PRIV_H
@@ -47,6 +47,8 @@ gh_endpoint_fn gh_api_get_app, gh_api_create_token, gh_api_get_installation, gh_
 gh_endpoint_fn gh_api_get_contents, gh_api_get_run, gh_api_get_job;
 gh_endpoint_fn gh_api_list_runners, gh_api_get_runner, gh_api_delete_runner, gh_api_list_downloads;
 gh_endpoint_fn gh_api_create_jitconfig;
+gh_endpoint_fn gh_api_get_team_member, gh_api_get_permission; /* _people.c; the first has no repo */
+void gh_members_free(struct sim_github *g);
 bool gh_accepts_raw(const struct sim_req *rq);
 int64_t gh_id_arg(const char *s); /* a decimal id of a path; -1 when it is none */
 int gh_page_number(struct sim_github *g, const struct sim_req *rq, const char *name, int fallback, int max);

@@ -6,7 +6,7 @@
 
 #define JSON_MEDIA "application/vnd.github+json"
 
-enum auth { AUTH_APP, AUTH_TOKEN };
+enum auth { AUTH_APP, AUTH_TOKEN, AUTH_ORG_TOKEN }; /* ORG_TOKEN: of the organisation, no repository named */
 
 struct endpoint {
     const char *op;
@@ -26,6 +26,8 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_CONTENTS, AUTH_TOKEN, "contents", false, "ref", gh_api_get_contents},
     {SIM_GH_RUN, AUTH_TOKEN, "actions", false, "exclude_pull_requests", gh_api_get_run},
     {SIM_GH_JOB, AUTH_TOKEN, "actions", false, "", gh_api_get_job},
+    {SIM_GH_PERMISSION, AUTH_TOKEN, "metadata", false, "", gh_api_get_permission},
+    {SIM_GH_TEAM_MEMBER, AUTH_ORG_TOKEN, "members", false, "", gh_api_get_team_member},
     {SIM_GH_JITCONFIG, AUTH_TOKEN, "administration", true, "", gh_api_create_jitconfig},
     {SIM_GH_DOWNLOADS, AUTH_TOKEN, "administration", false, "", gh_api_list_downloads},
     {SIM_GH_RUNNERS, AUTH_TOKEN, "administration", false, "name per_page page", gh_api_list_runners},
@@ -42,6 +44,8 @@ const struct sim_route gh_routes[] = {
     {"GET", "/repos/{owner}/{repo}/contents/{+path}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", gh_dispatch},
+    {"GET", "/orgs/{org}/teams/{team_slug}/memberships/{username}", gh_dispatch},
     {"POST", "/repos/{owner}/{repo}/actions/runners/generate-jitconfig", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runners/downloads", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runners", gh_dispatch},
@@ -109,6 +113,17 @@ static bool well_put(struct sim_github *g, const struct endpoint *ep, const stru
     return true;
 }
 
+static bool permitted(struct sim_github *g, const struct endpoint *ep, const struct gh_token *t,
+                      const struct sim_req *rq, struct sim_res *rs)
+{
+    if (gh_token_allows(t, ep->permission, ep->write))
+        return true;
+    gh_violation(g, rq, "the token lacks %s: %s", ep->permission, ep->write ? "write" : "read");
+    sim_res_header(rs, "X-Accepted-GitHub-Permissions", "%s=%s", ep->permission, ep->write ? "write" : "read");
+    gh_refuse(rs, 403, "Resource not accessible by integration");
+    return false;
+}
+
 static void serve_token(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq, struct sim_res *rs)
 {
     const struct gh_token *t = gh_auth_token(g, rq, rs);
@@ -120,12 +135,23 @@ static void serve_token(struct sim_github *g, const struct endpoint *ep, const s
     if (repo == NULL || !gh_token_reaches(t, repo)) {
         gh_violation(g, rq, "the token does not reach this repository");
         gh_refuse(rs, 404, "Not Found");
-    } else if (!gh_token_allows(t, ep->permission, ep->write)) {
-        gh_violation(g, rq, "the token lacks %s: %s", ep->permission, ep->write ? "write" : "read");
-        sim_res_header(rs, "X-Accepted-GitHub-Permissions", "%s=%s", ep->permission, ep->write ? "write" : "read");
-        gh_refuse(rs, 403, "Resource not accessible by integration");
-    } else {
+    } else if (permitted(g, ep, t, rq, rs)) {
         ep->fn(g, repo, rq, rs);
+    }
+}
+
+static void serve_org_token(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq,
+                            struct sim_res *rs)
+{
+    const struct gh_token *t = gh_auth_token(g, rq, rs);
+
+    if (t == NULL || !gh_rate(g, t->installation, false, rs))
+        return;
+    if (strcasecmp(t->installation->account, rq->arg[0]) != 0) {
+        gh_violation(g, rq, "the token is not of this organisation");
+        gh_refuse(rs, 404, "Not Found");
+    } else if (permitted(g, ep, t, rq, rs)) {
+        ep->fn(g, NULL, rq, rs);
     }
 }
 
@@ -148,6 +174,9 @@ void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
             break;
         case AUTH_TOKEN:
             serve_token(g, ep, rq, rs);
+            break;
+        case AUTH_ORG_TOKEN:
+            serve_org_token(g, ep, rq, rs);
             break;
         }
     }

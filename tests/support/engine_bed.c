@@ -38,6 +38,7 @@ void bed_up(struct bed *w)
                             .lifetime_ms = 6 * 3600 * 1000,
                             .boot_deadline_ms = 15 * 60 * 1000,
                             .idle_grace_ms = 5 * 60 * 1000,
+                            .http = w->http,
                             .fork_jobs = w->fork_jobs,
                             .bare_self_hosted = true};
     struct err e;

@@ -140,13 +140,36 @@ static void test_match__the_old_workflow_key_limits_a_runner_to_its_file(void **
     assert_int_equal(match_in(file_text, labels, NULL, true).verdict, MATCH_REFUSED);
 }
 
-static void test_match__a_team_restriction_is_never_ignored(void **state)
+static void test_match__who_may_use_a_runner_is_not_a_question_of_labels(void **state)
 {
     struct result r = match("[\"cirun-team\"]");
 
     (void)state;
-    assert_int_equal(r.verdict, MATCH_REFUSED);
-    assert_non_null(strstr(r.reason, "ml-team"));
+    assert_int_equal(r.verdict, MATCH_FOUND);
+    assert_string_equal(r.first, "team-only");
+}
+
+static void test_match__what_two_files_have_is_told_together(void **state)
+{
+    static const char other[] =
+        "runners:\n  - {name: a, cloud: aws, instance_type: t, machine_image: i, labels: [cirun-cpo]}\n";
+    struct cirun_yml *own = cirun_yml_parse(file_text, strlen(file_text), ".cirun.yml");
+    struct cirun_yml *global = cirun_yml_parse(other, strlen(other), ".cirun.global.yml");
+    const struct match_source sources[] = {{".cirun.yml", own}, {".cirun.global.yml", global}};
+    AUTO_JSON json_t *labels = json_loads("[\"cirun-cpu--7\", \"linux\"]", 0, NULL);
+    const struct match_job job = {labels, NULL, true};
+    char reason[640], cut[60];
+
+    (void)state;
+    match_explain(&job, sources, 2, reason, sizeof(reason));
+    assert_string_equal(reason,
+                        "no runner of .cirun.yml or .cirun.global.yml has the label \"cirun-cpu--7\"; did you mean "
+                        "\"cirun-cpo\"?; .cirun.yml has: cirun.gpu, gpu, cirun-arm, cirun-nightly, "
+                        "cirun-team; .cirun.global.yml has: cirun-cpo");
+    match_explain(&job, sources, 2, cut, sizeof(cut));
+    assert_int_equal(strlen(cut), sizeof(cut) - 1);
+    cirun_yml_free(own);
+    cirun_yml_free(global);
 }
 
 static void test_match__bare_self_hosted_takes_the_first_runner_unless_the_operator_forbids_it(void **state)
@@ -221,7 +244,8 @@ int main(void)
         cmocka_unit_test(test_match__a_longer_label_is_not_a_prefix_match),
         cmocka_unit_test(test_match__architecture_follows_the_instance_type),
         cmocka_unit_test(test_match__the_old_workflow_key_limits_a_runner_to_its_file),
-        cmocka_unit_test(test_match__a_team_restriction_is_never_ignored),
+        cmocka_unit_test(test_match__who_may_use_a_runner_is_not_a_question_of_labels),
+        cmocka_unit_test(test_match__what_two_files_have_is_told_together),
         cmocka_unit_test(test_match__bare_self_hosted_takes_the_first_runner_unless_the_operator_forbids_it),
         cmocka_unit_test(test_match__bare_self_hosted_with_an_architecture_takes_the_first_that_has_it),
         cmocka_unit_test(test_match__a_slip_of_the_pen_is_told_the_nearest_label),

@@ -193,6 +193,35 @@ static void test_sim_github__tokens_do_only_what_they_were_made_for(void **state
     free(runners);
 }
 
+static void test_sim_github__people_are_told_of_to_who_may_read_them(void **state)
+{
+    struct world *w = *state;
+    const char *member = "/orgs/octo/teams/core/memberships/Alice";
+    const char *role = "/repos/octo/train/collaborators/bob/permission";
+    char *reads = token(w, READ_ONE), *members;
+    struct sim_reply r;
+
+    sim_github_permissions(w->g, 7, "{\"contents\":\"read\",\"actions\":\"read\",\"members\":\"read\"}");
+    members = token(w, "{\"repository_ids\":[11],\"permissions\":{\"members\":\"read\"}}");
+    assert_int_equal(status_of(w, "GET", member, members, NULL), 404);
+    sim_github_team_member(w->g, "octo", "core", "alice", "pending");
+    r = call(w, "GET", member, members, JSON, NULL);
+    assert_string_equal(json_string_value(json_object_get(r.json, "state")), "pending");
+    sim_reply_clear(&r);
+    sim_github_role(w->g, "octo/train", "bob", "maintain");
+    r = call(w, "GET", role, reads, JSON, NULL);
+    assert_string_equal(json_string_value(json_object_get(r.json, "permission")), "write");
+    assert_string_equal(json_string_value(json_object_get(r.json, "role_name")), "maintain");
+    sim_reply_clear(&r);
+    no_violation(w);
+    assert_int_equal(status_of(w, "GET", member, reads, NULL), 403);
+    expect_violation(w);
+    assert_int_equal(status_of(w, "GET", "/orgs/other/teams/core/memberships/alice", members, NULL), 404);
+    expect_violation(w);
+    free(reads);
+    free(members);
+}
+
 static void test_sim_github__a_token_cannot_ask_for_more_than_was_granted(void **state)
 {
     struct world *w = *state;
@@ -461,6 +490,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sim_github__a_clock_ahead_refuses_jwts_and_shows_its_date, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_sim_github__tokens_do_only_what_they_were_made_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sim_github__people_are_told_of_to_who_may_read_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sim_github__a_token_cannot_ask_for_more_than_was_granted, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_sim_github__questions_badly_put_are_noted, set_up, tear_down),

@@ -1,0 +1,249 @@
+/*
+ * Which runners a job may have: those of the repository's own .cirun.yml that match it, else those of the
+ * organisation's .cirun.global.yml, in each case without those that the people behind the run may not use.
+ *
+ * Each source of runners is a step. The first one with a runner that matches decides: what it may not have there is not
+ * looked for elsewhere. Where none matches, the job is told why, or, when it does not mean us, left alone.
+ */
+#include "server/base/json.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+#include "server/engine/engine_int.h"
+#include "server/engine/match.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct choosing {
+    struct engine *g;
+    const struct job *j;
+    struct lookup *l;
+    struct match_job job;
+    bool bare, last_try, decided;
+    struct people_of people;
+    struct access_ask ask;
+    struct choice *out;
+    char note[400]; /* what is to be added when nothing matches: why a source was left out */
+};
+
+void choice_clear(struct choice *c)
+{
+    free(c->runners);
+    *c = (struct choice){.want = WANT_UNDECIDED};
+}
+
+static void settle(struct choosing *c, enum job_want want)
+{
+    c->out->want = want;
+    c->decided = true;
+    text_tidy(c->out->reason);
+}
+
+/* --- who may ----------------------------------------------------------------------------------------------------- */
+
+/* A question without an answer: asked again later, and on the last try a no. */
+static int no_answer(const struct choosing *c, struct access_verdict *v, struct err *e)
+{
+    if (err_is_passing(e) && !c->last_try)
+        return -1;
+    v->allowed = false;
+    (void)snprintf(v->reason, sizeof(v->reason), "it cannot be told, and so is denied: %.400s", e->msg);
+    return 0;
+}
+
+/* `org` NULL: the runner is of the repository's own file. *asked: somebody had to be asked. */
+static int may_use(struct choosing *c, const struct org_files *org, const struct cirun_runner *r, bool *asked,
+                   struct access_verdict *v, struct err *e)
+{
+    const struct access_subject *s = &c->l->subject;
+
+    *v = (struct access_verdict){.allowed = true};
+    *asked = r->team != NULL || (org != NULL && (org->access != NULL || org->access_problem[0] != '\0'));
+    if (org != NULL && org->access_problem[0] != '\0') {
+        v->allowed = false;
+        (void)snprintf(v->reason, sizeof(v->reason), "nobody may use the organisation's runners: %s",
+                       org->access_problem);
+        return 0;
+    }
+    if (org != NULL && org->access != NULL && access_decide(org->access, s, r->name, &c->ask, v, e))
+        return no_answer(c, v, e);
+    if (v->allowed && r->team != NULL && access_of_team(r->team, s, &c->ask, v, e))
+        return no_answer(c, v, e);
+    return 0;
+}
+
+static void keep_verdict(struct choosing *c, const char *file, const struct cirun_runner *r,
+                         const struct access_verdict *v)
+{
+    struct choice_verdict *kept;
+
+    if (c->out->n_verdicts == CHOICE_MAX_VERDICTS)
+        return;
+    kept = &c->out->verdicts[c->out->n_verdicts++];
+    kept->allowed = v->allowed;
+    (void)snprintf(kept->runner, sizeof(kept->runner), "%.80s", r->name);
+    (void)snprintf(kept->reason, sizeof(kept->reason), "runner \"%.80s\" of %s: %s", r->name, file, v->reason);
+    text_tidy(kept->runner);
+    text_tidy(kept->reason);
+}
+
+static void keep_reason(struct choosing *c, const struct cirun_runner *r, const struct access_verdict *v)
+{
+    char *reason = c->out->reason;
+    size_t len = strlen(reason);
+
+    (void)snprintf(reason + len, sizeof(c->out->reason) - len, "%s runner \"%.80s\": %s",
+                   len > 0 ? ";" : "this job may not use what its labels name:", r->name, v->reason);
+}
+
+/* Of the n runners that match, those that may be used, in order. None: the job is refused with each reason. */
+static int admit(struct choosing *c, const struct match_source *from, const struct org_files *org, size_t n,
+                 struct err *e)
+{
+    const struct cirun_runner **runners = c->out->runners;
+    int line = runners[0]->line;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n && !(c->bare && kept > 0); i++) {
+        struct access_verdict v;
+        bool asked;
+
+        if (may_use(c, org, runners[i], &asked, &v, e))
+            return -1;
+        if (asked)
+            keep_verdict(c, from->name, runners[i], &v);
+        if (v.allowed)
+            runners[kept++] = runners[i];
+        else
+            keep_reason(c, runners[i], &v);
+    }
+    c->out->n = kept;
+    c->out->is_own = org == NULL;
+    if (kept > 0)
+        c->out->reason[0] = '\0';
+    else
+        c->out->cause = (struct store_cause){CAUSE_ACCESS, org == NULL ? line : 0, org == NULL ? 1 : 0};
+    settle(c, kept > 0 ? WANT_MACHINE : WANT_REFUSED);
+    return 0;
+}
+
+/* Match one file; *found: it decides. */
+static int try_source(struct choosing *c, const struct match_source *from, const struct org_files *org, struct err *e)
+{
+    size_t n;
+
+    free(c->out->runners);
+    c->out->runners = mem_calloc(from->file->n_runners + 1, sizeof(struct cirun_runner *));
+    n = match_find(&c->job, from->file, c->out->runners);
+    return n > 0 ? admit(c, from, org, n, e) : 0;
+}
+
+/* --- the steps --------------------------------------------------------------------------------------------------- */
+
+static int from_own_file(struct choosing *c, struct err *e)
+{
+    const struct match_source own = {".cirun.yml", c->l->file};
+
+    if (own.file == NULL)
+        return 0;
+    return try_source(c, &own, NULL, e);
+}
+
+/* The organisation's files are there, or could be: why they do not help, or the file to match. */
+static const struct cirun_yml *usable_global(struct choosing *c, const struct org_files *org)
+{
+    struct err why;
+
+    if (org->no_access[0] != '\0')
+        (void)snprintf(c->note, sizeof(c->note),
+                       "; runners of the organisation are not known: %s is not there, or the App has no access to it",
+                       org->no_access);
+    else if (org->problem[0] != '\0')
+        (void)snprintf(c->note, sizeof(c->note), "; the organisation's file cannot be used: %s", org->problem);
+    else if (org->global != NULL && org->global->n_errors > 0 && cirun_yml_error(org->global, ORG_GLOBAL_FILE, &why))
+        (void)snprintf(c->note, sizeof(c->note), "; the organisation's file cannot be used: %.320s", why.msg);
+    else
+        return org->global;
+    return NULL;
+}
+
+/* The default branch of .cirun is nobody's but the organisation's; a stranger's code never gets its machines. */
+static int from_organisation(struct choosing *c, struct err *e)
+{
+    struct match_source global = {ORG_GLOBAL_FILE, NULL};
+
+    if (c->bare)
+        return 0;
+    if (c->l->fork) {
+        (void)snprintf(c->note, sizeof(c->note), "; runners of the organisation never serve forks");
+        return 0;
+    }
+    if (lookup_org(c->g, c->j->installation_id, c->j->repo, &c->l->org_ref, &c->l->org, e)) {
+        if (!c->last_try)
+            return -1;
+        (void)snprintf(c->note, sizeof(c->note), "; %.380s", e->msg);
+        return 0;
+    }
+    global.file = usable_global(c, c->l->org);
+    return global.file != NULL ? try_source(c, &global, c->l->org, e) : 0;
+}
+
+/* Another source of runners is another step: it is asked where the ones before it had none that matches. */
+typedef int step_fn(struct choosing *c, struct err *e);
+static step_fn *const steps[] = {from_own_file, from_organisation};
+
+/* --- nothing matches --------------------------------------------------------------------------------------------- */
+
+static void explain(struct choosing *c)
+{
+    struct match_source sources[2];
+    size_t n = 0;
+    char reason[640] = "the repository has no .cirun.yml at this commit";
+
+    if (c->l->file != NULL)
+        sources[n++] = (struct match_source){".cirun.yml", c->l->file};
+    if (c->l->org != NULL && c->l->org->global != NULL && c->l->org->global->n_errors == 0)
+        sources[n++] = (struct match_source){ORG_GLOBAL_FILE, c->l->org->global};
+    if (n > 0)
+        match_explain(&c->job, sources, n, reason, sizeof(reason));
+    (void)snprintf(c->out->reason, sizeof(c->out->reason), "%s%s", reason, c->note);
+    c->out->cause.cause = n > 0 ? CAUSE_NO_RUNNER : CAUSE_NO_FILE;
+    settle(c, WANT_REFUSED);
+}
+
+static int choose(struct choosing *c, struct err *e)
+{
+    if (c->bare && !c->g->c.bare_self_hosted) {
+        settle(c, WANT_NOTHING);
+        (void)snprintf(c->out->reason, sizeof(c->out->reason), "none of its labels means us");
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(steps) && !c->decided; i++) {
+        if (steps[i](c, e))
+            return -1;
+    }
+    if (c->decided)
+        return 0;
+    if ((c->l->file == NULL || c->l->file->n_runners == 0) && !match_means_us(c->job.labels)) {
+        settle(c, WANT_NOTHING);
+        (void)snprintf(c->out->reason, sizeof(c->out->reason), "none of its labels means us");
+        return 0;
+    }
+    explain(c);
+    return 0;
+}
+
+int choose_runners(struct engine *g, const struct job *j, struct lookup *l, bool last_try, struct choice *out,
+                   struct err *e)
+{
+    AUTO_JSON json_t *labels = NULL;
+    struct choosing c = {.g = g, .j = j, .l = l, .last_try = last_try, .out = out};
+
+    if (js_parse(j->labels_json, strlen(j->labels_json), &labels, e))
+        return -1;
+    c.job = (struct match_job){labels, l->workflow_path[0] != '\0' ? l->workflow_path : NULL, g->c.bare_self_hosted};
+    c.bare = match_is_bare(labels);
+    c.people = (struct people_of){g->people, {j->installation_id, j->repo_id, j->repo}};
+    people_ask(&c.people, &c.ask);
+    return choose(&c, e);
+}
