@@ -3,6 +3,7 @@
  * of an engine on the owner's host; meda and lume, a VM of Cirun's agent. Each kind is a file of its own, on_prem_*.c;
  * this one holds the account and asks the right one.
  */
+#include "providers/common/docker_pull.h"
 #include "providers/on_prem_agent.h"
 #include "providers/on_prem_docker.h"
 #include "providers/provider.h"
@@ -335,6 +336,19 @@ static int on_prem_check(struct provider *p, const struct machine_spec *s, struc
     return find_kind(p, s, &k, e);
 }
 
+static int on_prem_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    struct docker_size size;
+
+    memset(out, 0, sizeof(*out));
+    out->no_regions = true;
+    if (on_prem_check(p, s, e) || docker_size_parse(s->instance_type, &size, e) ||
+        fact_add(&out->type, e, "%s", s->instance_type))
+        return -1;
+    return docker_is_executor(executor_of(s)) ? docker_ref_spell(s->image, &out->image, e)
+                                              : fact_add(&out->image, e, "%s", s->image);
+}
+
 static int on_prem_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)
 {
     const struct kind *k = kinds;
@@ -396,6 +410,7 @@ const struct provider_ops provider_on_prem = {
     .configured = on_prem_configured,
     .open = on_prem_open,
     .check = on_prem_check,
+    .facts = on_prem_facts,
     .render = on_prem_render,
     .launch = on_prem_launch,
     .describe = on_prem_describe,

@@ -19,6 +19,7 @@
 #define MUSTER_PROVIDERS_PROVIDER_H
 
 #include "server/base/conf.h"
+#include "server/base/fact.h"
 #include "server/base/httpc.h"
 
 /* One concrete try: lists are already expanded. Borrowed for the call. */
@@ -86,6 +87,15 @@ static inline struct instance instance_gone(const struct instance *ref)
     return gone;
 }
 
+/* What launch would really ask for: the account's defaults filled in, aliases written out. For the operator's policy.
+ */
+struct machine_facts {
+    struct fact region, type, image;
+    bool no_regions; /* the cloud has none: nothing to judge */
+    const char
+        *rights; /* what it brings with it beside a machine ("the service account of a machine image"), or NULL */
+};
+
 struct provider;
 struct agent_hub;
 
@@ -120,6 +130,9 @@ struct provider_ops {
 
     /* Is the spec complete and sound as far as can be told offline? ERR_INVALID with the remedy. */
     int (*check)(struct provider *p, const struct machine_spec *s, struct err *e);
+
+    /* Of a sound spec (fails as check does). Offline. May be NULL: then it is as the spec says. */
+    int (*facts)(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e);
 
     /*
      * The requests by which launch would make this machine, appended to `list` as {"method", "url", "headers", "body"

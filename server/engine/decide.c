@@ -48,14 +48,15 @@ static int record(struct engine *g, const struct job *j, enum job_want want, con
     return 0;
 }
 
-static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, struct err *e)
+static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, char **skipped,
+                    struct err *e)
 {
     char urls[2][512], sums[2][65];
     const struct plan_release releases[2] = {{"x64", urls[0], sums[0]}, {"arm64", urls[1], sums[1]}};
 
     for (size_t i = 0; i < ARRAY_LEN(releases); i++)
         release_get(g, releases[i].arch, urls[i], sums[i]);
-    return plan_build(releases, runners, n, plan, e);
+    return plan_build(releases, runners, n, plan, e) || sift_plan(g, plan, skipped, e) ? -1 : 0;
 }
 
 /* Runners this build can boot, in order; *why when it can boot none of them. */
@@ -85,7 +86,7 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
     const struct cirun_yml *file = l->file != NULL ? l->file : &none;
     const char *path = l->workflow_path[0] != '\0' ? l->workflow_path : NULL;
     AUTO_JSON json_t *labels = NULL;
-    AUTO_FREE char *plan = NULL;
+    AUTO_FREE char *plan = NULL, *skipped = NULL;
     char reason[480];
     struct err why;
     size_t n;
@@ -105,9 +106,9 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
     n = bootable(runners, n, reason, sizeof(reason));
     if (n == 0)
         return record(g, j, WANT_REFUSED, NULL, reason, e);
-    if (plan_for(g, runners, n, &plan, &why))
+    if (plan_for(g, runners, n, &plan, &skipped, &why))
         return record(g, j, WANT_REFUSED, NULL, why.msg, e);
-    return record(g, j, WANT_MACHINE, plan, NULL, e);
+    return record(g, j, plan != NULL ? WANT_MACHINE : WANT_REFUSED, plan, skipped, e);
 }
 
 static int match_and_record(struct engine *g, const struct job *j, const struct lookup *l, struct err *e)

@@ -39,6 +39,7 @@ void bed_up(struct bed *w)
                             .boot_deadline_ms = 15 * 60 * 1000,
                             .idle_grace_ms = 5 * 60 * 1000,
                             .fork_jobs = w->fork_jobs,
+                            .policy = w->policy,
                             .bare_self_hosted = true};
     struct err e;
 
