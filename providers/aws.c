@@ -192,6 +192,21 @@ static int aws_check(struct provider *p, const struct machine_spec *s, struct er
     return aws_disks_check(s->extra, e);
 }
 
+static int aws_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    const char *region = NULL;
+    char owned[300];
+
+    memset(out, 0, sizeof(*out));
+    if (aws_check(p, s, e) || region_of(p, s->region, &region, e))
+        return -1;
+    aws_image_owned(s->image, aws_type_arch(s->instance_type), owned);
+    if (fact_add(&out->region, e, "%s", region) || fact_add(&out->type, e, "%s", s->instance_type) ||
+        fact_add(&out->image, e, "%s", s->image))
+        return -1;
+    return owned[0] != '\0' ? fact_add(&out->image, e, "%s", owned) : 0;
+}
+
 static int check_request(const struct launch_request *r, struct err *e)
 {
     if (secret_len(r->user_data) > AWS_USER_DATA_MAX)
@@ -553,6 +568,7 @@ const struct provider_ops provider_aws = {
     .open = aws_open,
     .arch = aws_arch,
     .check = aws_check,
+    .facts = aws_facts,
     .render = aws_render,
     .launch = aws_launch,
     .describe = aws_describe,

@@ -523,6 +523,11 @@ static int az_check(struct provider *p, const struct machine_spec *s, struct err
     return azure_check_spec(&p->place, s, e);
 }
 
+static int az_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    return azure_facts(&p->place, s, out, e);
+}
+
 static int az_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)
 {
     AUTO_BUF struct buf path = BUF_INIT(AZURE_PATH_MAX), script_path = BUF_INIT(AZURE_PATH_MAX);
@@ -582,6 +587,7 @@ const struct provider_ops provider_azure = {
     .open = az_open,
     .arch = azure_size_arch,
     .check = az_check,
+    .facts = az_facts,
     .render = az_render,
     .launch = az_launch,
     .describe = az_describe,

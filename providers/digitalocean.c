@@ -140,6 +140,18 @@ static int do_check(struct provider *p, const struct machine_spec *s, struct err
     return 0;
 }
 
+/* Without a region DigitalOcean chooses one. */
+static int do_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    const char *region = s->region != NULL ? s->region : p->region;
+
+    memset(out, 0, sizeof(*out));
+    if (do_check(p, s, e) || (region != NULL && fact_add(&out->region, e, "%s", region)) ||
+        fact_add(&out->type, e, "%s", s->instance_type) || fact_add(&out->image, e, "%s", s->image))
+        return -1;
+    return fact_add(&out->image, e, "%s", image_slug(s->image));
+}
+
 static int check_request(const struct launch_request *r, struct err *e)
 {
     if (secret_len(r->user_data) > USER_DATA_MAX)
@@ -512,6 +524,7 @@ const struct provider_ops provider_digitalocean = {
     .configured = do_configured,
     .open = do_open,
     .check = do_check,
+    .facts = do_facts,
     .render = do_render,
     .launch = do_launch,
     .describe = do_describe,

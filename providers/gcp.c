@@ -229,22 +229,6 @@ static int check_request(const struct launch_request *r, struct err *e)
     return 0;
 }
 
-static int check_spec(const struct machine_spec *s, struct err *e)
-{
-    if (s->instance_type == NULL)
-        return err_set(e, ERR_INVALID, "instance_type is missing: name a machine type such as n1-standard-4");
-    if (!rest_is_id(s->instance_type, "-", 63))
-        return err_set(e, ERR_INVALID, "instance_type \"%.40s\" is not a machine type: write it like n1-standard-4",
-                       s->instance_type);
-    if (s->region != NULL && gcp_zone_check(s->region, e))
-        return -1;
-    if (s->image == NULL)
-        return err_set(
-            e, ERR_INVALID,
-            "machine_image is missing: name an image such as ubuntu2404 or projects/P/global/images/family/F");
-    return 0;
-}
-
 /* What reaches beyond the new machine: the rights of an account, disks with somebody's data, networks of the inside. */
 static int check_rights(const struct provider *p, const struct machine_spec *s, struct err *e)
 {
@@ -274,13 +258,25 @@ static int gcp_check(struct provider *p, const struct machine_spec *s, struct er
     const char *project, *home = set_project(p);
     char zone[64];
 
-    if (check_spec(s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e) || check_rights(p, s, e))
+    if (gcp_spec_check(s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e) ||
+        check_rights(p, s, e))
         return -1;
     /* a project that only the metadata service tells is known when the machine is launched */
     if (project != NULL && (home != NULL || p->n_others > 0 || p->creds == NULL) && check_project(p, project, home, e))
         return -1;
     at.zone = zone;
     return gcp_body(&at, &r, &image, &body, e);
+}
+
+static int gcp_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    const char *project, *home = set_project(p);
+    char zone[64];
+
+    if (gcp_check(p, s, e) || zone_of(p, s->region, zone, e) || gcp_project_of(s, &project, e))
+        return -1;
+    project = project != NULL ? project : home != NULL ? home : "<project>";
+    return gcp_facts_make(&(struct gcp_place){.project = project, .zone = zone}, s, out, e);
 }
 
 /* ---- looking for machines ---- */
@@ -587,6 +583,7 @@ const struct provider_ops provider_gcp = {
     .open = gcp_open,
     .arch = gcp_arch,
     .check = gcp_check,
+    .facts = gcp_facts,
     .render = gcp_render,
     .launch = gcp_launch,
     .describe = gcp_describe,

@@ -5,6 +5,7 @@
  */
 #include "providers/common/agent_host.h"
 #include "providers/common/docker_host.h"
+#include "providers/common/docker_pull.h"
 #include "providers/provider.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
@@ -338,6 +339,19 @@ static int on_prem_check(struct provider *p, const struct machine_spec *s, struc
     return find_kind(p, s, &k, e);
 }
 
+static int on_prem_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    struct docker_size size;
+
+    memset(out, 0, sizeof(*out));
+    out->no_regions = true;
+    if (on_prem_check(p, s, e) || docker_size_parse(s->instance_type, &size, e) ||
+        fact_add(&out->type, e, "%s", s->instance_type))
+        return -1;
+    return docker_is_executor(executor_of(s)) ? docker_ref_spell(s->image, &out->image, e)
+                                              : fact_add(&out->image, e, "%s", s->image);
+}
+
 static int on_prem_render(struct provider *p, const struct launch_request *r, json_t *list, struct err *e)
 {
     const struct kind *k = kinds;
@@ -409,6 +423,7 @@ const struct provider_ops provider_on_prem = {
     .configured = on_prem_configured,
     .open = on_prem_open,
     .check = on_prem_check,
+    .facts = on_prem_facts,
     .render = on_prem_render,
     .launch = on_prem_launch,
     .describe = on_prem_describe,

@@ -64,7 +64,6 @@ static int os_open(const struct conf *acct, const struct provider_env *env, stru
 
 static int os_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
-    (void)p;
     if (s->instance_type == NULL || *s->instance_type == '\0' || strlen(s->instance_type) > TEXT_MAX)
         return err_set(e, ERR_INVALID, "instance_type is missing or too long: name a flavor, by its name or id");
     if (s->region != NULL && !rest_is_id(s->region, "-_.: ", KEYSTONE_REGION_SIZE - 1))
@@ -72,7 +71,20 @@ static int os_check(struct provider *p, const struct machine_spec *s, struct err
                        "region \"%.40s\" is neither written like a region nor like an availability zone", s->region);
     if (s->image == NULL || *s->image == '\0' || strlen(s->image) > TEXT_MAX)
         return err_set(e, ERR_INVALID, "machine_image is missing or too long: name an image, by its name or id");
-    return os_disks_check(s->extra, e);
+    if (os_disks_check(s->extra, e))
+        return -1;
+    return p->env->allow_privileged ? 0 : os_disks_rights_check(s->extra, e);
+}
+
+/* Flavors and images are judged by the name that is written: which id that has, only the cloud can tell. */
+static int os_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    const char *region = s->region != NULL ? s->region : p->account.region;
+
+    memset(out, 0, sizeof(*out));
+    if (os_check(p, s, e) || (region != NULL && fact_add(&out->region, e, "%s", region)))
+        return -1;
+    return fact_add(&out->type, e, "%s", s->instance_type) || fact_add(&out->image, e, "%s", s->image) ? -1 : 0;
 }
 
 /* https://docs.openstack.org/api-ref/compute/#create-server: keys of letters, digits and "-_:. ", 255 characters each
@@ -558,6 +570,7 @@ const struct provider_ops provider_openstack = {
     .configured = os_configured,
     .open = os_open,
     .check = os_check,
+    .facts = os_facts,
     .render = os_render,
     .launch = os_launch,
     .describe = os_describe,

@@ -162,11 +162,10 @@ struct place {
 
 static int place_of(const struct provider *p, const char *asked, struct place *out, struct err *e)
 {
-    const char *text = asked != NULL && *asked != '\0' ? asked : p->region;
+    const char *own = p->region != NULL || p->env->http != NULL ? p->region : "<region>";
+    const char *text = asked != NULL && *asked != '\0' ? asked : own;
     bool is_domain = false;
 
-    if (text == NULL && p->env->http == NULL)
-        text = "<region>";
     if (text == NULL)
         return err_set(e, ERR_INVALID, "no region: name one in .cirun.yml, clouds.oracle.region or ~/.oci/config");
     if (*text == '<')
@@ -200,6 +199,16 @@ static int oracle_check(struct provider *p, const struct machine_spec *s, struct
     if (s->image == NULL)
         return err_set(e, ERR_INVALID, "machine_image is missing: name an image's OCID or an alias such as ubuntu2204");
     return oci_image_check(s->image, e);
+}
+
+static int oracle_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    struct oci_shape shape;
+    struct place at;
+
+    if (oracle_check(p, s, e) || place_of(p, s->region, &at, e) || read_shape(s, &shape, e))
+        return -1;
+    return oracle_facts_make(at.region, at.domain, &shape, s->image, out, e);
 }
 
 static int check_request(const struct launch_request *r, struct err *e)
@@ -571,6 +580,7 @@ const struct provider_ops provider_oracle = {
     .open = oracle_open,
     .arch = oci_shape_arch,
     .check = oracle_check,
+    .facts = oracle_facts,
     .render = oracle_render,
     .launch = oracle_launch,
     .describe = oracle_describe,

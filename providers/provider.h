@@ -40,6 +40,9 @@ struct provider_ops {
     /* Is the spec complete and sound as far as can be told offline? ERR_INVALID with the remedy. */
     int (*check)(struct provider *p, const struct machine_spec *s, struct err *e);
 
+    /* Of a sound spec (fails as check does). Offline. May be NULL: then it is as the spec says. */
+    int (*facts)(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e);
+
     /*
      * The requests by which launch would make this machine, appended to `list` as {"method", "url", "headers", "body"
      * or "form"}; secrets and user-data are "***", what only the cloud can tell stands in angle brackets ("<id of

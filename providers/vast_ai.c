@@ -171,6 +171,14 @@ static int vast_check(struct provider *p, const struct machine_spec *s, struct e
     return read_spec(s, &ignored, e);
 }
 
+static int vast_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    struct vast_spec spec;
+
+    (void)p;
+    return read_spec(s, &spec, e) ? -1 : vast_facts_make(s, &spec, out, e);
+}
+
 static int make_label(const struct launch_request *r, struct buf *out, struct err *e)
 {
     const char *ignored;
@@ -586,6 +594,7 @@ const struct provider_ops provider_vast_ai = {
     .configured = vast_configured,
     .open = vast_open,
     .check = vast_check,
+    .facts = vast_facts,
     .render = vast_render,
     .launch = vast_launch,
     .describe = vast_describe,

@@ -137,7 +137,8 @@ static int from_parameter(const char *image, struct source *out, struct err *e)
     const char *name = image + strlen("ssm:");
 
     /* only AWS's own: a private parameter may hold anything, and whoever writes .cirun.yml may not read it */
-    if (!text_has_prefix(name, "/aws/service/") || strspn(name, alphabet) != strlen(name) || strlen(name) > 500)
+    if (!text_has_prefix(name, "/aws/service/") || strspn(name, alphabet) != strlen(name) || strlen(name) > 500 ||
+        strstr(name, "..") != NULL || strstr(name, "//") != NULL)
         return err_set(e, ERR_INVALID,
                        "machine_image \"%.100s\": expected ssm:/aws/service/... with a public "
                        "parameter's name",
@@ -168,6 +169,16 @@ int aws_image_check(const char *image, const char *arch, struct err *e)
     struct source ignored;
 
     return classify(image, arch, &ignored, e);
+}
+
+void aws_image_owned(const char *image, const char *arch, char out[300])
+{
+    struct source s;
+    struct err ignored;
+
+    out[0] = '\0';
+    if (classify(image, arch, &s, &ignored) == 0 && s.pattern != NULL)
+        (void)snprintf(out, 300, "%s/%s", s.owner, s.pattern);
 }
 
 static void add_filter(struct buf *form, int n, const char *name, const char *value)

@@ -24,6 +24,9 @@ const char *aws_type_arch(const char *instance_type);
 /* Offline: is it one of these forms, and is there such an image for the architecture? ERR_INVALID with the remedy. */
 int aws_image_check(const char *image, const char *arch, struct err *e) MUST_USE;
 
+/* A sound image as OWNER/PATTERN, "" when it is written in another way that only the cloud can turn into one. */
+void aws_image_owned(const char *image, const char *arch, char out[300]);
+
 struct cache *aws_image_cache_new(void);
 
 int aws_image_resolve(const struct aws_client *c, struct cache *images, const char *region, const char *image,

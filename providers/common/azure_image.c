@@ -63,7 +63,7 @@ static bool split_urn(const char *image, char parts[PARTS][128])
         if (n == 0 || n >= sizeof(parts[0]) || (image[n] == ':') != (i < PARTS - 1))
             return false;
         (void)snprintf(parts[i], sizeof(parts[i]), "%.*s", (int)n, image);
-        if (!rest_is_id(parts[i], "-_.", sizeof(parts[0])))
+        if (!rest_is_id(parts[i], "-_.", sizeof(parts[0])) || strspn(parts[i], ".") == n)
             return false;
         image += n + 1;
     }
@@ -89,8 +89,38 @@ static bool split_public(const char *image, const char *head, char parts[PARTS][
     return true;
 }
 
+/* The next segment of a path is `name` without case ("*" = any name, but none of dots alone); *path goes behind it. */
+static bool segment_is(const char **path, const char *name, size_t len)
+{
+    const char *s = *path + (**path == '/' ? 1 : 0);
+    size_t n = strcspn(s, "/");
+
+    if (s == *path || n == 0 || strspn(s, ".") >= n || (*name != '*' && (n != len || strncasecmp(s, name, n) != 0)))
+        return false;
+    *path = s + n;
+    return true;
+}
+
+/* Is it written like this: "/subscriptions/<any>/...", segment by segment? A version may stand behind it. */
+static bool path_is(const char *path, const char *form, bool versioned)
+{
+    static const char version[] = "/versions/*";
+
+    for (const char *f = form; *f != '\0';) {
+        size_t n = strcspn(f + 1, "/");
+
+        if (!segment_is(&path, f + 1, n))
+            return false;
+        f += n + 1;
+    }
+    return *path == '\0' || (versioned && path_is(path, version, false));
+}
+
 static bool read_path(const char *image, struct source *out)
 {
+    static const char managed[] = "/subscriptions/*/resourceGroups/*/providers/Microsoft.Compute/images/*";
+    static const char gallery[] = "/subscriptions/*/resourceGroups/*/providers/Microsoft.Compute/galleries/*/images/*";
+    static const char community[] = "/communityGalleries/*/images/*", shared[] = "/sharedGalleries/*/images/*";
     const char *version = strcasestr(image, "/versions/");
     size_t n = version != NULL ? (size_t)(version - image) : strlen(image);
 
@@ -99,21 +129,18 @@ static bool read_path(const char *image, struct source *out)
         image[strlen(image) - 1] == '/')
         return false;
     (void)snprintf(out->definition, sizeof(out->definition), "%.*s", (int)n, image);
-    if (split_public(image, "/communityGalleries/", out->parts)) {
+    if (path_is(image, community, true))
         out->form = COMMUNITY;
-    } else if (split_public(image, "/sharedGalleries/", out->parts)) {
+    else if (path_is(image, shared, true))
         out->form = SHARED;
-    } else if (strncasecmp(image, "/subscriptions/", 15) != 0) {
-        return false;
-    } else if (strcasestr(image, "/providers/Microsoft.Compute/galleries/") != NULL &&
-               strcasestr(image, "/images/") != NULL) {
+    else if (path_is(image, gallery, true))
         out->form = GALLERY;
-    } else if (strcasestr(image, "/providers/Microsoft.Compute/images/") != NULL) {
+    else if (path_is(image, managed, false))
         out->form = MANAGED;
-    } else {
+    else
         return false;
-    }
-    return true;
+    return out->form == GALLERY || out->form == MANAGED ||
+           split_public(image, out->form == COMMUNITY ? "/communityGalleries/" : "/sharedGalleries/", out->parts);
 }
 
 static bool read_image(const char *image, struct source *out)
@@ -170,6 +197,17 @@ int azure_image_reference(const char *image, const char *arch, json_t **out, str
     default:
         return js_pack(e, out, "{s:s}", "id", image);
     }
+}
+
+void azure_image_name(const char *image, const char *arch, struct buf *out)
+{
+    const struct alias *alias = alias_of(image);
+    const char *sku = alias == NULL ? NULL : strcmp(arch, "arm64") == 0 ? alias->arm64 : alias->x64;
+
+    if (sku != NULL)
+        buf_addf(out, "%s:%s:latest", alias->offer, sku);
+    else
+        buf_adds(out, image);
 }
 
 /* ---- what only the image tells ---- */

@@ -26,6 +26,9 @@ int azure_image_check(const char *image, const char *arch, struct err *e) MUST_U
 /* The imageReference of a sound image. The caller owns it. */
 int azure_image_reference(const char *image, const char *arch, json_t **out, struct err *e) MUST_USE;
 
+/* An image of the marketplace as publisher:offer:sku:version, whatever its alias; another one as it is. */
+void azure_image_name(const char *image, const char *arch, struct buf *out);
+
 struct azure_image_facts {
     bool specialised;
     json_t *plan; /* {"name", "publisher", "product"}; NULL = none is asked for */

@@ -89,6 +89,23 @@ int azure_check_spec(const struct azure_place *p, const struct machine_spec *s, 
                                                                                                                     : 0;
 }
 
+int azure_facts(const struct azure_place *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    AUTO_BUF struct buf image = BUF_INIT(FACT_SIZE);
+    const char *text;
+
+    memset(out, 0, sizeof(*out));
+    out->region.any_case = out->type.any_case = out->image.any_case = true;
+    if (azure_check_spec(p, s, e))
+        return -1;
+    azure_image_name(s->image, azure_size_arch(s->instance_type), &image);
+    return buf_str(&image, &text, e) || fact_add(&out->region, e, "%s", azure_region_of(p, s)) ||
+                   fact_add(&out->type, e, "%s", s->instance_type) || fact_add(&out->image, e, "%s", s->image) ||
+                   fact_add(&out->image, e, "%s", text)
+               ? -1
+               : 0;
+}
+
 int azure_check_request(const struct launch_request *r, struct err *e)
 {
     if (secret_len(r->user_data) > AZURE_USER_DATA_MAX)

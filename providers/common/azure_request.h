@@ -26,6 +26,8 @@ bool azure_is_windows(const struct machine_spec *s);
 
 /* All that can be told offline; ERR_INVALID with the remedy. */
 int azure_check_spec(const struct azure_place *p, const struct machine_spec *s, struct err *e) MUST_USE;
+int azure_facts(const struct azure_place *p, const struct machine_spec *s, struct machine_facts *out,
+                struct err *e) MUST_USE;
 int azure_check_request(const struct launch_request *r, struct err *e) MUST_USE;
 
 /* Of virtualMachines.createOrUpdate. Without user-data: to be shown, secrets are "***". The caller owns *out. */

@@ -61,6 +61,26 @@ int docker_ref_parse(const char *image, struct docker_ref *out, struct err *e)
     return 0;
 }
 
+int docker_ref_spell(const char *image, struct fact *out, struct err *e)
+{
+    struct docker_ref r;
+    bool hub, own, latest;
+    const char *name, *mark;
+
+    if (docker_ref_parse(image, &r, e))
+        return -1;
+    hub = strcmp(r.host, "docker.io") == 0;
+    name = hub && text_has_prefix(r.name, "docker.io/") ? r.name + strlen("docker.io/") : r.name;
+    name = hub && text_has_prefix(name, "library/") ? name + strlen("library/") : name;
+    own = hub && strchr(name, '/') == NULL;
+    mark = strchr(r.tag, ':') != NULL ? "@" : ":";
+    latest = strcmp(r.tag, "latest") == 0;
+    if (fact_add(out, e, "%s%s%s%s%s", hub ? "docker.io/" : "", own ? "library/" : "", name, mark, r.tag) ||
+        fact_add(out, e, "%s%s%s", name, mark, r.tag) || (latest && fact_add(out, e, "%s", name)))
+        return -1;
+    return hub && latest ? fact_add(out, e, "docker.io/%s%s", own ? "library/" : "", name) : 0;
+}
+
 /* ---- credentials ---- */
 
 static json_t *read_config(const char *path)

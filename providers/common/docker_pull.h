@@ -9,6 +9,7 @@
 
 #include "providers/common/docker.h"
 #include "providers/common/poll.h"
+#include "server/base/fact.h"
 
 /* "host:5000/a/b:tag@sha256:..." as Docker reads it; cut to what follows. */
 struct docker_ref {
@@ -19,6 +20,10 @@ struct docker_ref {
 
 /* ERR_INVALID: no reference of an image. */
 int docker_ref_parse(const char *image, struct docker_ref *out, struct err *e) MUST_USE;
+
+/* Every spelling of what an engine would pull: in full (docker.io/library/ubuntu:latest) and in short (ubuntu). Of a
+ * tag with a digest behind it the digest alone counts. */
+int docker_ref_spell(const char *image, struct fact *out, struct err *e) MUST_USE;
 
 /* The registry's credentials in Docker's own config.json (`auths`; helper programs are not run) as the header value
  * X-Registry-Auth, NULL when it has none or cannot be read. */

@@ -41,9 +41,13 @@ static bool is_project(const char *s)
     return gcp_project_check(s, &ignored) == 0 || strcmp(s, "<project>") == 0;
 }
 
+/* Of images and families: "[a-z]([-a-z0-9]*[a-z0-9])?" is the API's own expression. */
 static bool is_name(const char *s)
 {
-    return rest_is_id(s, "-", NAME_MAX_LEN);
+    size_t n = strlen(s);
+
+    return n >= 1 && n <= NAME_MAX_LEN && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n && s[0] >= 'a' &&
+           s[0] <= 'z' && s[n - 1] != '-';
 }
 
 static int put(const char *image, const char *project, const char *kind, const char *name, struct gcp_image *out,
@@ -158,4 +162,37 @@ int gcp_image_find(const char *image, const char *project, const char *arch, str
         return refuse(image, e);
     (void)snprintf(owner, sizeof(owner), "%.*s", (int)(colon - image), image);
     return put_named(image, owner, colon + 1, out, e);
+}
+
+/* In short, where that means the same path. */
+static int add_short(const char *project, const char *name, const struct gcp_image *image, struct fact *out,
+                     struct err *e)
+{
+    struct gcp_image same;
+
+    if (put_named(name, project, name, &same, e) || strcmp(same.path, image->path) != 0)
+        return 0;
+    if (strcmp(project, "ubuntu-os-cloud") == 0 && fact_add(out, e, "%s", name))
+        return -1;
+    return fact_add(out, e, "%s:%s", project, name);
+}
+
+int gcp_image_spellings(const char *image, const char *project, const char *arch, struct fact *out, struct err *e)
+{
+    struct gcp_image found;
+    char owner[PROJECT_MAX_LEN + 1];
+    const char *end;
+
+    if (gcp_image_find(image, project, arch, &found, e) || fact_add(out, e, "%s", found.path))
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+        if (strcmp(aliases[i].alias, image) == 0 && fact_add(out, e, "%s", image))
+            return -1;
+    }
+    end = strchr(found.path + strlen("projects/"), '/');
+    (void)snprintf(owner, sizeof(owner), "%.*s", (int)(end - found.path - (int)strlen("projects/")),
+                   found.path + strlen("projects/"));
+    if (strcmp(owner, project) == 0 && fact_add(out, e, "%s", end + 1))
+        return -1;
+    return add_short(owner, strrchr(found.path, '/') + 1, &found, out, e);
 }

@@ -16,7 +16,7 @@
 #ifndef MUSTER_PROVIDERS_COMMON_GCP_IMAGE_H
 #define MUSTER_PROVIDERS_COMMON_GCP_IMAGE_H
 
-#include "server/base/err.h"
+#include "server/base/fact.h"
 
 #include <stdbool.h>
 
@@ -28,5 +28,13 @@ struct gcp_image {
 /* project: of forms without one; arch: of the machine ("x64", "arm64"), for aliases. ERR_INVALID with the forms. */
 int gcp_image_find(const char *image, const char *project, const char *arch, struct gcp_image *out,
                    struct err *e) MUST_USE;
+
+/* Every spelling of it: its path, its alias, in short, and without the project when that is the machine's own. */
+int gcp_image_spellings(const char *image, const char *project, const char *arch, struct fact *out,
+                        struct err *e) MUST_USE;
+
+/* Every spelling of it: its path, its alias, in short, and without the project when that is the machine's own. */
+int gcp_image_spellings(const char *image, const char *project, const char *arch, struct fact *out,
+                        struct err *e) MUST_USE;
 
 #endif

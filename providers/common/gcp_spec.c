@@ -105,6 +105,42 @@ int gcp_project_of(const struct machine_spec *s, const char **out, struct err *e
     return 0;
 }
 
+int gcp_spec_check(const struct machine_spec *s, struct err *e)
+{
+    if (s->instance_type == NULL)
+        return err_set(e, ERR_INVALID, "instance_type is missing: name a machine type such as n1-standard-4");
+    if (!rest_is_id(s->instance_type, "-", 63))
+        return err_set(e, ERR_INVALID, "instance_type \"%.40s\" is not a machine type: write it like n1-standard-4",
+                       s->instance_type);
+    if (s->region != NULL && gcp_zone_check(s->region, e))
+        return -1;
+    if (s->image == NULL)
+        return err_set(
+            e, ERR_INVALID,
+            "machine_image is missing: name an image such as ubuntu2404 or projects/P/global/images/family/F");
+    return 0;
+}
+
+int gcp_facts_make(const struct gcp_place *at, const struct machine_spec *s, struct machine_facts *out, struct err *e)
+{
+    const char *last = strrchr(at->zone, '-');
+    struct gcp_image image;
+
+    memset(out, 0, sizeof(*out));
+    if (gcp_image_find(s->image, at->project, gcp_arch(s->instance_type), &image, e) ||
+        gcp_image_spellings(s->image, at->project, gcp_arch(s->instance_type), &out->image, e) ||
+        fact_add(&out->type, e, "%s", s->instance_type))
+        return -1;
+    if (image.machine)
+        out->rights = "a machine image brings service accounts, networks and disks of its own";
+    if (at->zone[0] == '<' || last == NULL)
+        return 0;
+    return fact_add(&out->region, e, "%s", at->zone) ||
+                   fact_add(&out->region, e, "%.*s", (int)(last - at->zone), at->zone)
+               ? -1
+               : 0;
+}
+
 /* ---- the graphics card ---- */
 
 /* Is the GPU part of the machine type? Families that the catalogue does not know yet, too. */

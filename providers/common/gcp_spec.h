@@ -31,6 +31,13 @@ int gcp_project_check(const char *project, struct err *e) MUST_USE;
 /* The network of the account: "name", or a path to a network or a subnetwork. ERR_INVALID. */
 int gcp_network_check(const char *network, struct err *e) MUST_USE;
 
+/* Is everything named that has to be, and written as it should? ERR_INVALID with the remedy. */
+int gcp_spec_check(const struct machine_spec *s, struct err *e) MUST_USE;
+
+/* Of a sound spec. A zone is judged as itself and as its region. */
+int gcp_facts_make(const struct gcp_place *at, const struct machine_spec *s, struct machine_facts *out,
+                   struct err *e) MUST_USE;
+
 /* The project that extra_config names, or NULL. ERR_INVALID. */
 int gcp_project_of(const struct machine_spec *s, const char **out, struct err *e) MUST_USE;
 

@@ -6,6 +6,7 @@
 #define MUSTER_PROVIDERS_COMMON_MACHINE_H
 
 #include "server/base/conf.h"
+#include "server/base/fact.h"
 #include "server/base/httpc.h"
 
 /* One concrete try: lists are already expanded. Borrowed for the call. */
@@ -72,6 +73,15 @@ static inline struct instance instance_gone(const struct instance *ref)
     gone.detail[0] = '\0';
     return gone;
 }
+
+/* What launch would really ask for: the account's defaults filled in, aliases written out. For the operator's policy.
+ */
+struct machine_facts {
+    struct fact region, type, image;
+    bool no_regions; /* the cloud has none: nothing to judge */
+    const char
+        *rights; /* what it brings with it beside a machine ("the service account of a machine image"), or NULL */
+};
 
 struct agent_hub;
 

@@ -55,3 +55,18 @@ int oracle_instance_read(const json_t *doc, const char *region, struct instance 
     *out = i;
     return 0;
 }
+
+int oracle_facts_make(const char *region, const char *domain, const struct oci_shape *shape, const char *image,
+                      struct machine_facts *out, struct err *e)
+{
+    memset(out, 0, sizeof(*out));
+    if ((*region != '<' && fact_add(&out->region, e, "%s", region)) ||
+        (domain != NULL && fact_add(&out->region, e, "%s", domain)) || fact_add(&out->type, e, "%s", shape->name) ||
+        fact_add(&out->image, e, "%s", image))
+        return -1;
+    if (!shape->flexible)
+        return 0;
+    return shape->memory_gb > 0 ? fact_add(&out->type, e, "%s:%lld:%lld", shape->name, (long long)shape->ocpus,
+                                           (long long)shape->memory_gb)
+                                : fact_add(&out->type, e, "%s:%lld", shape->name, (long long)shape->ocpus);
+}

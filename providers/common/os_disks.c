@@ -92,6 +92,24 @@ static const char *word(const json_t *disk, const char *name)
     return json_string_value(json_object_get(disk, name));
 }
 
+int os_disks_rights_check(const json_t *extra, struct err *e)
+{
+    json_t *disk;
+    size_t i;
+
+    json_array_foreach(asked(extra), i, disk)
+    {
+        const char *source = word(disk, "source_type");
+
+        if (word(disk, "uuid") != NULL ||
+            (source != NULL && strcmp(source, "image") != 0 && strcmp(source, "blank") != 0))
+            return err_set(e, ERR_INVALID,
+                           WHERE "[%zu] gives the job a %s of the account: policy.allow_privileged does not allow it",
+                           i, source != NULL ? source : "disk");
+    }
+    return 0;
+}
+
 /* Numbers as Nova wants them, what the boot device leaves out, and that it ends with the machine. */
 static int complete(json_t *disk, const char *image, bool *boots, struct err *e)
 {

@@ -14,6 +14,10 @@
 /* extra: extra_config, or NULL. ERR_INVALID naming the key. */
 int os_disks_check(const json_t *extra, struct err *e) MUST_USE;
 
+/* Does a disk bring what is in the account already (a volume, a snapshot, another image than the machine's)?
+ * ERR_INVALID: it does. */
+int os_disks_rights_check(const json_t *extra, struct err *e) MUST_USE;
+
 /* The list for the creation, NULL = none; the caller owns it. from_volume: imageRef has to be left out. */
 int os_disks_make(const json_t *extra, const char *image, int64_t flavor_disk_gb, json_t **out, bool *from_volume,
                   struct err *e) MUST_USE;

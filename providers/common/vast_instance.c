@@ -1,5 +1,6 @@
 #include "providers/common/vast_instance.h"
 
+#include "providers/common/docker_pull.h"
 #include "providers/common/label.h"
 #include "providers/common/mask.h"
 #include "providers/common/vast_spec.h"
@@ -72,4 +73,19 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     i.created_ms = start > 0 && start < MAX_START_S ? (int64_t)(start * 1000) : 0; /* unreadable is unknown */
     *out = i;
     return 0;
+}
+
+int vast_facts_make(const struct machine_spec *s, const struct vast_spec *spec, struct machine_facts *out,
+                    struct err *e)
+{
+    char type[GPU_MODEL_MAX + 8];
+
+    memset(out, 0, sizeof(*out));
+    out->region.any_case = out->type.any_case = true;
+    vast_type_of(spec, type);
+    if ((spec->country[0] != '\0' && fact_add(&out->region, e, "%s", spec->country)) ||
+        fact_add(&out->type, e, "%s", type[0] != '\0' ? type : s->instance_type) ||
+        docker_ref_spell(spec->image, &out->image, e))
+        return -1;
+    return strcmp(s->image, spec->image) != 0 ? fact_add(&out->image, e, "%s", s->image) : 0;
 }

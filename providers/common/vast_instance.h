@@ -3,11 +3,16 @@
 #define MUSTER_PROVIDERS_COMMON_VAST_INSTANCE_H
 
 #include "providers/common/machine.h"
+#include "providers/common/vast_spec.h"
 
 /* Does its label say that it is of this deployment, and of this name unless that is NULL? */
 bool vast_is_ours(const json_t *doc, const char *deployment, const char *name);
 
 /* key is masked in what Vast.ai says. ERR_INVALID, ERR_RETRY: it makes no sense. */
 int vast_instance_read(const json_t *doc, const struct secret *key, struct instance *out, struct err *e) MUST_USE;
+
+/* For the operator's policy. A type is judged as it is written and, when only one name of offers will do, by that. */
+int vast_facts_make(const struct machine_spec *s, const struct vast_spec *spec, struct machine_facts *out,
+                    struct err *e) MUST_USE;
 
 #endif

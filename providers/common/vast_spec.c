@@ -161,6 +161,16 @@ int vast_spec_read(const struct vast_asked *a, struct vast_spec *out, struct err
     return 0;
 }
 
+void vast_type_of(const struct vast_spec *s, char out[GPU_MODEL_MAX + 8])
+{
+    out[0] = '\0';
+    if (s->n_names != 1)
+        return;
+    (void)snprintf(out, GPU_MODEL_MAX + 8, "%dx%s", s->gpus, s->names[0]);
+    for (char *c = out; *c != '\0'; c++)
+        *c = *c == ' ' ? '_' : *c;
+}
+
 /* ---- the search ---- */
 
 static json_t *at_least(int64_t n)

@@ -32,6 +32,9 @@ struct vast_spec {
 /* ERR_INVALID with the remedy. */
 int vast_spec_read(const struct vast_asked *a, struct vast_spec *out, struct err *e) MUST_USE;
 
+/* "1xRTX_4090" when only offers of one name will do, else "" (a generic name stands for several). */
+void vast_type_of(const struct vast_spec *s, char out[GPU_MODEL_MAX + 8]);
+
 /* The search for offers, cheapest first, that stay for lifetime_s (0 = however long). The caller owns *out. */
 int vast_search(const struct vast_spec *s, int64_t lifetime_s, json_t **out, struct err *e) MUST_USE;
 

@@ -8,6 +8,7 @@
 #include "server/config/plan.h"
 #include "server/config/server_conf.h"
 #include "server/engine/match.h"
+#include "server/engine/policy.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
                                      .tags = tags,
                                      .n_tags = ARRAY_LEN(tags)};
     struct provider *provider = NULL;
+    struct policy policy;
     int rc;
 
     if (a == NULL)
@@ -92,7 +94,11 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     (void)snprintf(expires, sizeof(expires), "%lld", (long long)(clock_now_ms() / 1000 + lifetime_s));
     if (a->ops->open(a->conf, &env, &provider, e))
         return -1;
-    rc = a->ops->check(provider, s, e) || a->ops->render(provider, &r, requests, e) ? -1 : 0;
+    policy_read(p->conf->policy, &policy);
+    rc = a->ops->check(provider, s, e) || policy_check(&policy, a->ops, provider, s, e) ||
+                 a->ops->render(provider, &r, requests, e)
+             ? -1
+             : 0;
     a->ops->close(provider);
     return rc;
 }

@@ -45,6 +45,7 @@ struct daemon {
     struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
     size_t n_clouds;
     struct store *store;
+    struct policy policy;
     struct engine *engine;
     struct api_server *api;
     struct listen_kept kept; /* listening sockets of an earlier image of this process */
@@ -152,6 +153,8 @@ static int open_parts(struct daemon *d, struct err *e)
     engine.http = d->http;
     engine.store = d->store;
     engine.n_clouds = d->n_clouds;
+    policy_read(c->policy, &d->policy);
+    engine.policy = &d->policy;
     d->engine = engine_new(&engine);
     return 0;
 }
@@ -195,16 +198,10 @@ static int open_api(struct daemon *d, struct err *e)
 static void warn_unenforced(const struct server_conf *c)
 {
     static const char *const limits[] = {"machines", "machines_per_repository", "launches_per_minute"};
-    static const char *const policies[] = {"allowed_clouds", "allowed_instance_types", "allowed_regions",
-                                           "allowed_images", "max_hourly_price"};
 
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         if (strcmp(conf_origin(c->limits, limits[i]), "default") != 0)
             log_warn(EV("setting.unenforced"), FS("setting", limits[i]));
-    }
-    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
-        if (conf_has(c->policy, policies[i]))
-            log_warn(EV("setting.unenforced"), FS("setting", policies[i]));
     }
 }
 

@@ -300,6 +300,27 @@ static int check_limits(const struct server_conf *c, struct err *e)
     return 0;
 }
 
+/* A name of no cloud would silently allow nothing. */
+static int check_policy(const struct server_conf *c, struct err *e)
+{
+    const char *names[SERVER_CONF_MAX_CLOUDS];
+    const char *const *allowed = NULL;
+    size_t known = 0, n = conf_has(c->policy, "allowed_clouds") ? conf_list(c->policy, "allowed_clouds", &allowed) : 0;
+
+    for (const struct server_conf_cloud *one = server_conf_clouds; one->name != NULL; one++)
+        names[known++] = one->name;
+    for (size_t i = 0; i < n; i++) {
+        const char *near = text_nearest(allowed[i], names, known);
+
+        if (contract_cloud(allowed[i]) != NULL || strpbrk(allowed[i], "*?") != NULL)
+            continue;
+        return err_set(e, ERR_INVALID, "%s: allowed_clouds: there is no cloud \"%.60s\"%s%s%s",
+                       conf_origin(c->policy, "allowed_clouds"), allowed[i], near != NULL ? "; did you mean \"" : "",
+                       near != NULL ? near : "", near != NULL ? "\"?" : "");
+    }
+    return 0;
+}
+
 /* --- all of it -------------------------------------------------------------------------------------------------- */
 
 static int load_all(const struct loading *l, struct err *e)
@@ -317,7 +338,9 @@ static int load_all(const struct loading *l, struct err *e)
         return -1;
     if (l->offline)
         return 0;
-    return check_github(c, e) || check_server(c, e) || check_store(c, e) || check_limits(c, e) ? -1 : 0;
+    return check_github(c, e) || check_server(c, e) || check_store(c, e) || check_limits(c, e) || check_policy(c, e)
+               ? -1
+               : 0;
 }
 
 static int load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, bool offline, struct server_conf **out,

@@ -91,14 +91,15 @@ static int refuse(struct engine *g, const struct job *j, struct store_cause caus
     return record(&(struct decision){.g = g, .j = j, .want = WANT_REFUSED, .reason = reason, .cause = cause}, e);
 }
 
-static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, struct err *e)
+static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan,
+                    char **skipped, struct err *e)
 {
     char urls[2][512], sums[2][65];
     const struct plan_release releases[2] = {{"x64", urls[0], sums[0]}, {"arm64", urls[1], sums[1]}};
 
     for (size_t i = 0; i < ARRAY_LEN(releases); i++)
         release_get(g, releases[i].arch, urls[i], sums[i]);
-    return plan_build(releases, runners, n, plan, e);
+    return plan_build(releases, runners, n, plan, e) || sift_plan(g, plan, skipped, e) ? -1 : 0;
 }
 
 /* Runners this build can boot, in order; *why when it can boot none of them. */
@@ -124,7 +125,7 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
 static int plan_and_record(struct engine *g, const struct job *j, struct choice *c, struct err *e)
 {
     struct decision d = {.g = g, .j = j, .want = c->want, .reason = c->reason, .cause = c->cause, .choice = c};
-    AUTO_FREE char *plan = NULL;
+    AUTO_FREE char *plan = NULL, *skipped = NULL;
     char reason[480];
     struct err why;
     size_t n;
@@ -138,12 +139,22 @@ static int plan_and_record(struct engine *g, const struct job *j, struct choice 
         d.reason = reason;
         return record(&d, e);
     }
-    if (plan_for(g, c->runners, n, &plan, &why)) {
+    if (plan_for(g, c->runners, n, &plan, &skipped, &why)) {
         d.reason = why.msg;
         return record(&d, e);
     }
-    return record(
-        &(struct decision){.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = "", .choice = c}, e);
+    if (plan == NULL) {
+        d.cause.cause = CAUSE_POLICY;
+        d.reason = skipped;
+        return record(&d, e);
+    }
+    return record(&(struct decision){.g = g,
+                                     .j = j,
+                                     .want = WANT_MACHINE,
+                                     .plan_json = plan,
+                                     .reason = skipped != NULL ? skipped : "",
+                                     .choice = c},
+                  e);
 }
 
 static struct store_cause first_error(const struct cirun_yml *file)

@@ -8,6 +8,7 @@
 #define MUSTER_ENGINE_ENGINE_H
 
 #include "providers/provider.h"
+#include "server/engine/policy.h"
 #include "server/github/api.h"
 #include "server/model.h"
 #include "server/store/store.h"
@@ -28,6 +29,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     const char *deployment;
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
+    const struct policy *policy;         /* NULL = every candidate is allowed */
     bool fork_jobs;                      /* policy.fork_jobs: allow */
     bool bare_self_hosted;               /* policy.bare_self_hosted: allow */
     struct httpc *http;                  /* for users_from_json of .access.yml; NULL: none is read */

@@ -76,6 +76,12 @@ int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, st
 /* --- decide.c: TASK_JOB */
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
+/* --- sift.c: the operator's policy. ERR_INVALID: this candidate is not allowed */
+int sift_check(const struct engine *g, const struct machine_spec *s, struct err *e) MUST_USE;
+/* Leaves what is not allowed out of *plan, which is NULL when nothing is left. *skipped: what and why, when that is
+ * something; the caller frees it. */
+int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;
+
 /* --- machine.c: what launch.c, check.c and end.c share */
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 void machine_ref(const struct machine *m, struct instance *ref);

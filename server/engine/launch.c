@@ -31,6 +31,7 @@ struct attempt {
     struct secret *jit;
     int tries;        /* of this candidate, counting this one; 0 = it came up in this very run */
     int64_t doubt_ms; /* of the record, before the try under way */
+    bool by_policy;   /* the last refusal is the operator's */
     bool may_pass;    /* some refusal of this round may pass: capacity, quota, credentials */
     struct buf notes; /* why each candidate was refused, for a person */
 };
@@ -214,7 +215,8 @@ static int call_cloud(struct attempt *a, const struct machine_spec *s, struct in
     (void)snprintf(token, sizeof(token), "%s-%d-%d", m->name, m->candidate, m->round);
     (void)snprintf(job, sizeof(job), "%lld", (long long)m->job_id);
     (void)snprintf(expires, sizeof(expires), "%lld", (long long)(m->expires_ms / 1000));
-    if (cloud->ops->check(cloud->provider, s, e) || render(a, cloud, s, &user_data, e))
+    a->by_policy = sift_check(a->g, s, e) != 0; /* it may have changed since the plan was made */
+    if (a->by_policy || cloud->ops->check(cloud->provider, s, e) || render(a, cloud, s, &user_data, e))
         return -1;
     r.user_data = user_data;
     return cloud->ops->launch(cloud->provider, &r, got, e);
@@ -315,7 +317,7 @@ static int next_candidate(const struct attempt *a, const struct err *refusal)
 
         if (refusal->kind == ERR_AUTH && strcmp(s->cloud, failed->cloud) == 0)
             continue;
-        if (refusal->kind == ERR_INVALID && alike(s, failed))
+        if (refusal->kind == ERR_INVALID && !a->by_policy && alike(s, failed))
             continue;
         return i;
     }

@@ -40,6 +40,7 @@ void bed_up(struct bed *w)
                             .idle_grace_ms = 5 * 60 * 1000,
                             .http = w->http,
                             .fork_jobs = w->fork_jobs,
+                            .policy = w->policy,
                             .bare_self_hosted = true};
     struct err e;
 

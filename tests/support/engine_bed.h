@@ -27,6 +27,7 @@ struct bed {
     struct db *db; /* a second look at its tables */
     struct engine *g;
     bool fork_jobs;
+    const struct policy *policy; /* from the next bed_up on; NULL = everything is allowed */
 };
 
 /* For cmocka: clock set, everything up / everything down, failing when GitHub was asked what it would not expect. */

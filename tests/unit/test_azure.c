@@ -243,16 +243,28 @@ static void test_azure__each_form_of_an_image_has_its_reference(void **state)
 
 static void test_azure__what_is_no_image_is_refused_without_a_request(void **state)
 {
-    static const char *const images[] = {"Canonical:offer:sku",
-                                         "a:b:c:d:e",
-                                         "a:b::d",
-                                         "a:b:c/..:d",
-                                         "/subscriptions/s/resourceGroups/g",
-                                         "/subscriptions/s/providers/Microsoft.Compute/images/../x",
-                                         "/subscriptions/s/providers/Microsoft.Compute/images/x?y",
-                                         "/communityGalleries/x",
-                                         "/communityGalleries/x/images/",
-                                         "ami-0123"};
+    static const char *const images[] = {
+        "Canonical:offer:sku",
+        "..:offer:sku:latest",
+        "Canonical:..:sku:latest",
+        "Canonical:offer:.:latest",
+        "Canonical:offer:sku:..",
+        "/subscriptions/s/resourceGroups/./providers/Microsoft.Compute/images/x",
+        "/subscriptions/s/x/y/z/providers/Microsoft.Compute/images/x",
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/x/y",
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/x/providers/Microsoft.Compute/images/y",
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/galleries/g/images/x/versions/1/y",
+        "/communityGalleries/g/images/x/y",
+        "/communityGalleries/../images/x",
+        "a:b:c:d:e",
+        "a:b::d",
+        "a:b:c/..:d",
+        "/subscriptions/s/resourceGroups/g",
+        "/subscriptions/s/providers/Microsoft.Compute/images/../x",
+        "/subscriptions/s/providers/Microsoft.Compute/images/x?y",
+        "/communityGalleries/x",
+        "/communityGalleries/x/images/",
+        "ami-0123"};
     AUTO_BED struct bed *b = plain_bed();
     AUTO_ORDER struct order o;
     struct err e;

@@ -536,6 +536,33 @@ static void test_gcp_spec__a_request_is_shown_without_credentials_project_or_zon
     b->env.http = http;
 }
 
+static void test_gcp_spec__image_names_that_would_lead_elsewhere_are_none(void **state)
+{
+    static const char *const images[] = {"..:x",
+                                         "projects/../global/images/x",
+                                         "projects/a/../b/global/images/x",
+                                         "projects/p/global/images/..",
+                                         "projects/p/global/images/family/..",
+                                         "projects/p/global/images/X",
+                                         "projects/p/global/images/x/../../y",
+                                         "projects/./global/images/x",
+                                         "https://www.googleapis.com/compute/v1/../projects/p/global/images/x",
+                                         "projects/p%2e%2e/global/images/x",
+                                         "p:ubuntu-\xd0\xb0"};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    for (size_t i = 0; i < ARRAY_LEN(images); i++) {
+        o.spec.image = images[i];
+        assert_fails(b->ops->check(b->p, &o.spec, &e), ERR_INVALID, "is not one of Google Cloud's", e);
+    }
+    o.spec.image = "example.com:ci:runner";
+    assert_ok(b->ops->check(b->p, &o.spec, &e), e);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -558,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_gcp_spec__a_project_that_can_be_none_is_refused),
         cmocka_unit_test(test_gcp_spec__a_zone_is_needed_and_a_region_is_none),
         cmocka_unit_test(test_gcp_spec__a_request_is_shown_without_credentials_project_or_zone),
+        cmocka_unit_test(test_gcp_spec__image_names_that_would_lead_elsewhere_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

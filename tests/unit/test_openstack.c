@@ -198,6 +198,7 @@ static void test_openstack__disks_of_extra_config_are_completed(void **state)
     struct instance got;
 
     (void)state;
+    b->env.allow_privileged = true;
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.extra = json_pack("{s:[{s:s, s:s, s:s, s:b}, {s:i}, {s:s, s:s}]}", "block_device_mapping_v2", "boot_index", "0",
                         "volume_size", "120", "volume_type", "ssd", "delete_on_termination", 0, "volume_size", 10,
@@ -211,6 +212,29 @@ static void test_openstack__disks_of_extra_config_are_completed(void **state)
         "'destination_type':'volume','uuid':'70a599e0-31e7-49b7-b260-868f441e862b'},"
         "{'volume_size':10,'source_type':'blank','destination_type':'volume','delete_on_termination':true},"
         "{'source_type':'volume','uuid':'data','destination_type':'volume'}]");
+}
+
+static void test_openstack__a_disk_of_the_account_needs_allow_privileged(void **state)
+{
+    static const char *const disks[] = {"{\"source_type\": \"volume\", \"uuid\": \"data\"}",
+                                        "{\"source_type\": \"snapshot\", \"uuid\": \"data\"}",
+                                        "{\"boot_index\": 0, \"uuid\": \"another-image\"}",
+                                        "{\"boot_index\": 0, \"source_type\": \"image\", \"uuid\": \"another-image\"}"};
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    for (size_t i = 0; i < ARRAY_LEN(disks); i++) {
+        json_decref(o.extra);
+        o.extra = json_pack("{s:[o]}", "block_device_mapping_v2", json_loads(disks[i], 0, NULL));
+        o.spec.extra = o.extra;
+        b->env.allow_privileged = false;
+        assert_fails(b->ops->check(b->p, &o.spec, &e), ERR_INVALID, "policy.allow_privileged", e);
+        b->env.allow_privileged = true;
+        assert_ok(b->ops->check(b->p, &o.spec, &e), e);
+    }
 }
 
 static void test_openstack__a_disk_beside_the_flavors_own_leaves_the_image_where_it_is(void **state)
@@ -548,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_openstack__a_network_name_that_two_have_is_refused_and_of_two_images_the_newest_is_taken),
         cmocka_unit_test(test_openstack__a_flavor_without_a_disk_boots_from_a_volume_that_ends_with_it),
         cmocka_unit_test(test_openstack__disks_of_extra_config_are_completed),
+        cmocka_unit_test(test_openstack__a_disk_of_the_account_needs_allow_privileged),
         cmocka_unit_test(test_openstack__a_disk_beside_the_flavors_own_leaves_the_image_where_it_is),
         cmocka_unit_test(test_openstack__disks_that_nova_would_refuse_are_refused_offline),
         cmocka_unit_test(test_openstack__a_region_that_is_none_is_a_zone_of_the_accounts_region),

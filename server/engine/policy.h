@@ -1,0 +1,47 @@
+/*
+ * What the operator lets a file of a repository choose: section `policy` of the settings, but for the fork rule.
+ *
+ * Judged is what a launch would really ask for (struct machine_facts): the account's own region where the file names
+ * none, an alias as itself and as what it stands for. Whatever is not known before the launch is not allowed where
+ * there is a rule for it. A candidate is judged when its job is admitted and again before each launch.
+ *
+ * Patterns: '*' is any run of characters ('/' and ':' too), '?' is one. Case counts unless the cloud itself pays no
+ * heed to it (Azure; types and countries of Vast.ai). A pattern that the file hands on to the cloud ("self/ci-*" of
+ * EC2) is allowed only where every image that fits it would be: its '*' is matched by a '*' alone.
+ *
+ * Pure, but for policy_check, which asks the provider. Any thread.
+ */
+#ifndef MUSTER_ENGINE_POLICY_H
+#define MUSTER_ENGINE_POLICY_H
+
+#include "providers/provider.h"
+
+struct policy_list { /* borrowed from the settings; the same name under all four: "allowed_regions" */
+    bool set;        /* else everything is allowed */
+    size_t n;        /* 0: nothing is */
+    const char *const *patterns;
+};
+
+struct policy {
+    struct policy_list clouds, types, regions, images;
+    bool privileged;
+    double max_hourly_price; /* USD; < 0: any */
+};
+
+/* What section `policy` says; outlived by it. */
+void policy_read(const struct conf *section, struct policy *out);
+
+/* 0: allowed. ERR_INVALID: which rule forbids it, and what it was. price: USD an hour, < 0 = not known. */
+int policy_judge(const struct policy *p, const struct machine_spec *s, const struct machine_facts *f, double price,
+                 struct err *e) MUST_USE;
+
+/* The same of a candidate, asking its provider for the facts where a rule needs them; also fails as the provider's
+ * check does. NULL policy: everything is allowed. ops NULL: the cloud is not set up here, so that only its name is
+ * judged. */
+int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
+                 const struct machine_spec *s, struct err *e) MUST_USE;
+
+/* USD an hour of one machine, < 0 = not known. The owner's own hosts cost nothing by the hour. */
+double policy_price(const struct machine_spec *s);
+
+#endif

@@ -1,0 +1,69 @@
+/* The operator's policy on a chain of candidates: what is not allowed is left out of the plan, with its reason. */
+#include "server/base/json.h"
+#include "server/engine/engine_int.h"
+
+#include <string.h>
+
+#define WORDS_MAX ((size_t)2000) /* of all reasons together */
+
+int sift_check(const struct engine *g, const struct machine_spec *s, struct err *e)
+{
+    const struct engine_cloud *cloud = machine_cloud(g, s->cloud);
+
+    return policy_check(g->c.policy, cloud != NULL ? cloud->ops : NULL, cloud != NULL ? cloud->provider : NULL, s, e);
+}
+
+/* What a refusal is about: "candidate 2 (aws us-east-1 p4d.24xlarge): ...". */
+static void add_words(struct buf *words, size_t number, const struct machine_spec *s, const struct err *why,
+                      size_t *unsaid)
+{
+    if (words->len + strlen(why->msg) + 200 > WORDS_MAX) {
+        ++*unsaid;
+        return;
+    }
+    buf_addf(words, "%scandidate %zu (%.40s%s%.60s %.60s%s): %s", words->len > 0 ? "; " : "", number, s->cloud,
+             s->region != NULL ? " " : "", s->region != NULL ? s->region : "",
+             s->instance_type != NULL ? s->instance_type : "?", s->spot ? " spot" : "", why->msg);
+}
+
+/* The candidates that are allowed, as a plan. */
+static int keep_allowed(const struct engine *g, const struct plan *p, json_t *kept, struct buf *words, struct err *e)
+{
+    const json_t *all = json_object_get(p->doc, "candidates");
+    size_t unsaid = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        struct err why;
+
+        if (sift_check(g, &p->specs[i], &why))
+            add_words(words, i + 1, &p->specs[i], &why, &unsaid);
+        else if (json_array_append(kept, json_array_get(all, i)) != 0)
+            return err_set(e, ERR_BUG, "a candidate could not be kept");
+    }
+    if (unsaid > 0)
+        buf_addf(words, "; and %zu more", unsaid);
+    return 0;
+}
+
+int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e)
+{
+    AUTO_JSON json_t *kept = json_array(), *doc = NULL;
+    AUTO_BUF struct buf words = BUF_INIT(WORDS_MAX + 100);
+    AUTO_PLAN struct plan p = {0};
+    AUTO_FREE char *fresh = NULL;
+
+    if (g->c.policy == NULL)
+        return 0;
+    if (plan_parse(*plan, &p, e) || keep_allowed(g, &p, kept, &words, e))
+        return -1;
+    if (json_array_size(kept) == p.n)
+        return 0;
+    if (json_array_size(kept) > 0 && (js_pack(e, &doc, "{s:O}", "candidates", kept) || js_dump(doc, &fresh, e)))
+        return -1;
+    if (buf_take(&words, skipped, e))
+        return -1;
+    free(*plan);
+    *plan = fresh;
+    fresh = NULL;
+    return 0;
+}
