@@ -123,6 +123,8 @@ static const char *image_slug(const char *image)
 static int do_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
     (void)p;
+    if (s->os != NULL && strcmp(s->os, "linux") != 0)
+        return err_set(e, ERR_INVALID, "DigitalOcean has Linux only, and no %.20s", s->os);
     if (s->instance_type == NULL)
         return err_set(e, ERR_INVALID, "instance_type is missing: name a size such as s-4vcpu-8gb or gpu-h100x1-80gb");
     if (!rest_is_id(s->instance_type, "-_.", 64))

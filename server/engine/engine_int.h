@@ -124,7 +124,14 @@ void lookup_clear(struct lookup *l);
 /* --- release.c: which runner a machine downloads */
 struct release *release_new(void);
 void release_free(struct release *r);
-void release_get(struct engine *g, const char *arch, char url[512], char sha256[65]);
+#define RELEASES 4
+struct release_found {
+    const char *os, *arch;     /* "linux", "windows"; "x64", "arm64" */
+    char url[512], sha256[65]; /* "": not known yet */
+};
+void release_all(struct engine *g, struct release_found out[RELEASES]);
+/* Ask GitHub now where none is known for this system and architecture. */
+int release_ensure(struct engine *g, const struct job *j, const char *os, const char *arch, struct err *e) MUST_USE;
 /* Ask GitHub for newer ones, at most once a day and never in the first minutes; failures are kept quiet. */
 void release_refresh(struct engine *g, const struct job *j);
 

@@ -136,6 +136,8 @@ static int render(const struct attempt *a, const struct engine_cloud *cloud, con
                                  .cloud = s->cloud,
                                  .instance_type = s->instance_type != NULL ? s->instance_type : "",
                                  .region = s->region,
+                                 .spot = s->spot,
+                                 .os = boots->os,
                                  .arch = boots->arch,
                                  .gpu = s->gpu,
                                  .gpus = s->gpus,
@@ -144,7 +146,10 @@ static int render(const struct attempt *a, const struct engine_cloud *cloud, con
                                  .runner_sha256 = boots->sha256,
                                  .expires_s = a->m->expires_ms / 1000,
                                  .boot_deadline_s = a->g->c.boot_deadline_ms / 1000,
-                                 .jit = a->jit};
+                                 .jit = a->jit,
+                                 .env_vars = a->plan.env_vars[a->m->candidate],
+                                 .setup_info = a->plan.setup_info,
+                                 .extra = s->extra};
 
     return bootstrap_render(&p, cloud->ops->user_data_max, out, e);
 }
