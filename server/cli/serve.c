@@ -133,6 +133,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
                                  .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,
+                                 .pull = conf_has(c->server, "api_token"),
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 
@@ -158,6 +159,11 @@ static void flush(void *arg)
     engine_flush(arg);
 }
 
+static void provision(void *arg, const char *name, engine_provisioned_fn *done, void *done_arg)
+{
+    engine_provision(arg, name, done, done_arg);
+}
+
 static struct api_conf api_settings(struct daemon *d)
 {
     const struct server_conf *c = d->conf;
@@ -172,6 +178,9 @@ static struct api_conf api_settings(struct daemon *d)
                            .store = d->store,
                            .kept = &d->kept};
 
+    api.provision = provision;
+    api.provision_arg = d->engine;
+    api.n_api_tokens = conf_secrets(c->server, "api_token", &api.api_tokens);
     api.n_webhook_secrets = conf_secrets(c->github, "webhook_secret", &api.webhook_secrets);
     return api;
 }

@@ -96,6 +96,14 @@ int check_retire(struct engine *g, struct machine *m, struct task_next *next, st
 int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                 struct err *e) MUST_USE;
 
+/* --- provision.c: a machine's bootstrap, and machines that fetch it themselves */
+/* The user-data of the candidate under way. */
+int provision_render(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
+                     size_t max, struct secret **out, struct err *e) MUST_USE;
+/* For a candidate that pulls: can it, here? *out = empty user-data. */
+int provision_check(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
+                    struct secret **out, struct err *e) MUST_USE;
+
 /* --- balance.c: demand and supply of one repository and label set, inside a transaction */
 struct balance {
     struct engine *g;

@@ -92,8 +92,19 @@ static const char *const V1[] = {
     NULL,
 };
 
+/* What a machine of the pull form has to fetch, once: store_pull.c. */
+static const char *const V2[] = {
+    "CREATE TABLE pull ("
+    " machine TEXT NOT NULL PRIMARY KEY,"
+    " token TEXT NOT NULL,"
+    " sealed TEXT NOT NULL,"
+    " fetched_ms INTEGER NOT NULL)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},
+    {2, V2},
 };
 
 int64_t schema_newest(void)
