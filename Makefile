@@ -20,8 +20,8 @@ CFLAGS = $(WARN) $(OPT) $(HARDEN) $(SANFLAGS) $(shell pkg-config --cflags $(PKGS
 LDFLAGS := -pie -Wl,-z,relro,-z,now -pthread $(SANFLAGS)
 LDLIBS = $(shell pkg-config --libs $(PKGS)) -lm
 
-SCRIPTS := $(wildcard server/bootstrap/*.sh)
-GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(SCRIPTS)) $(B)/gen/cirun_yml_page_md.h
+GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(wildcard server/bootstrap/*.sh)) \
+	$(patsubst server/bootstrap/%.ps1,$(B)/gen/%_ps1.h,$(wildcard server/bootstrap/*.ps1)) $(B)/gen/cirun_yml_page_md.h
 LIB_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c providers/*.c providers/*/*.c))
 SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
@@ -47,6 +47,9 @@ deps: ## install what is missing (Debian packages)
 $(B)/gen/%_sh.h: server/bootstrap/%.sh server/bootstrap/embed.awk
 	@mkdir -p $(@D)
 	awk -v name=$*_sh -f server/bootstrap/embed.awk $< >$@.tmp && mv $@.tmp $@
+$(B)/gen/%_ps1.h: server/bootstrap/%.ps1 server/bootstrap/embed.awk
+	@mkdir -p $(@D)
+	awk -v name=$*_ps1 -f server/bootstrap/embed.awk $< >$@.tmp && mv $@.tmp $@
 
 $(B)/gen/%_md.h: server/config/%.md server/config/embed.awk
 	@mkdir -p $(@D)

@@ -403,7 +403,14 @@ static void add_tags(struct buf *form, const struct launch_request *r)
             aws_form_add(form, r->tags[t].key, "TagSpecification.%zu.Tag.%zu.Key", i + 1, t + 1);
             aws_form_add(form, r->tags[t].value, "TagSpecification.%zu.Tag.%zu.Value", i + 1, t + 1);
         }
+        if (i == 0 && spec_pulls(r->spec)) {
+            /* as Cirun tells an image its runner's name */
+            aws_form_add(form, "Name", "TagSpecification.%zu.Tag.%zu.Key", i + 1, r->n_tags + 1);
+            aws_form_add(form, r->name, "TagSpecification.%zu.Tag.%zu.Value", i + 1, r->n_tags + 1);
+        }
     }
+    if (spec_pulls(r->spec))
+        aws_form_add(form, "enabled", "MetadataOptions.InstanceMetadataTags");
 }
 
 /* One try: everything that RunInstances is told. Subnets and groups exist in the account's own region only. */

@@ -432,7 +432,7 @@ static int wait_vm(const struct provider *p, const struct launch_request *r, con
 {
     AUTO_BUF struct buf path = BUF_INIT(AZURE_PATH_MAX);
     const struct rest_call call = {.what = "virtualMachines.createOrUpdate", .hide = r->user_data};
-    bool windows = azure_is_windows(r->spec), done;
+    bool windows = azure_has_script(r), done;
     const char *text;
 
     if (r->say != NULL)
@@ -501,14 +501,16 @@ static int put_vm(const struct provider *p, const struct launch_request *r, cons
     return wait_vm(p, r, &res, made, e);
 }
 
-static int put_script(const struct provider *p, const struct launch_request *r, struct err *e)
+static int put_script(const struct provider *p, const struct launch_request *r, const struct azure_image_facts *facts,
+                      struct err *e)
 {
     AUTO_REST_RES struct rest_res res = REST_RES_INIT;
     AUTO_BUF struct buf path = BUF_INIT(AZURE_PATH_MAX);
     AUTO_JSON json_t *body = NULL;
     struct rest_call call = script_call(r);
 
-    if (azure_make_script(&p->place, r, &body, e) || azure_vm_path(&p->api, r->name, SCRIPT, "", &path, &call.path, e))
+    if (azure_make_script(&p->place, r, facts, &body, e) ||
+        azure_vm_path(&p->api, r->name, SCRIPT, "", &path, &call.path, e))
         return -1;
     call.body = body;
     if (rest_do(&p->api.rest, &call, &res, e) == 0)
@@ -539,13 +541,14 @@ static int az_render(struct provider *p, const struct launch_request *r, json_t 
 
     shown.user_data = NULL;
     if (az_check(p, r->spec, e) || azure_make_body(&p->place, &shown, &facts, &body, e) ||
-        azure_make_script(&p->place, &shown, &script, e) || azure_vm_path(&p->api, r->name, "", "", &path, &text, e) ||
+        azure_make_script(&p->place, &shown, &facts, &script, e) ||
+        azure_vm_path(&p->api, r->name, "", "", &path, &text, e) ||
         azure_image_show(&p->api, r->spec->image, azure_region_of(&p->place, r->spec), list, e))
         return -1;
     call = creation(&shown, text, body);
     if (rest_show(&p->api.rest, &call, "Authorization", list, e))
         return -1;
-    if (!azure_is_windows(r->spec))
+    if (!azure_has_script(r))
         return 0;
     run = script_call(&shown);
     run.body = script;
@@ -563,7 +566,7 @@ static int az_launch(struct provider *p, const struct launch_request *r, struct 
     if (az_check(p, r->spec, e) || azure_check_request(r, e) ||
         azure_image_ask(&p->api, p->images, r->spec->image, azure_region_of(&p->place, r->spec), &facts, e) ||
         azure_make_body(&p->place, r, &facts, &body, e) || put_vm(p, r, body, &made, e) ||
-        (azure_is_windows(r->spec) && put_script(p, r, e)))
+        (azure_has_script(r) && put_script(p, r, &facts, e)))
         return -1;
     *out = made;
     return 0;

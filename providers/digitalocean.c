@@ -123,6 +123,8 @@ static const char *image_slug(const char *image)
 static int do_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
     (void)p;
+    if (s->os != NULL && strcmp(s->os, "linux") != 0)
+        return err_set(e, ERR_INVALID, "DigitalOcean has Linux only, and no %.20s", s->os);
     if (s->instance_type == NULL)
         return err_set(e, ERR_INVALID, "instance_type is missing: name a size such as s-4vcpu-8gb or gpu-h100x1-80gb");
     if (!rest_is_id(s->instance_type, "-_.", 64))
@@ -198,9 +200,10 @@ static int make_body(const struct provider *p, const struct launch_request *r, j
         (void)json_array_append_new(tags, json_string(tag));
     }
     rest_user_data(r->user_data, &user_data);
-    return js_pack(e, out, "{s:s, s:s*, s:s, s:o, s:s, s:O, s:b, s:b, s:b}", "name", r->name, "region",
+    return js_pack(e, out, "{s:s, s:s*, s:s, s:o, s:s*, s:O, s:b, s:b, s:b}", "name", r->name, "region",
                    s->region != NULL ? s->region : p->region, "size", s->instance_type, "image", image_of(s->image),
-                   "user_data", user_data.p, "tags", tags, "ipv6", 0, "monitoring", 0, "with_droplet_agent", 0);
+                   "user_data", secret_len(r->user_data) == 0 && r->user_data != NULL ? NULL : user_data.p, "tags",
+                   tags, "ipv6", 0, "monitoring", 0, "with_droplet_agent", 0);
 }
 
 /* ---- what DigitalOcean says of a machine ---- */

@@ -199,14 +199,14 @@ static int os_profile(const struct azure_place *p, const struct launch_request *
     computer_name(r, name);
     if (!azure_is_windows(r->spec))
         return linux_profile(p, shown, &linux, e) ||
-                       js_pack(e, out, "{s:s, s:s, s:s, s:O}", "computerName", name, "adminUsername", USER,
-                               "customData", data, "linuxConfiguration", linux)
+                       js_pack(e, out, "{s:s, s:s, s:s*, s:O}", "computerName", name, "adminUsername", USER,
+                               "customData", *data != '\0' ? data : NULL, "linuxConfiguration", linux)
                    ? -1
                    : 0;
     add_password(shown, &password);
-    return js_pack(e, out, "{s:s, s:s, s:s, s:s, s:{s:b, s:b}}", "computerName", name, "adminUsername", USER,
-                   "adminPassword", password.p, "customData", data, "windowsConfiguration", "provisionVMAgent", 1,
-                   "enableAutomaticUpdates", 0);
+    return js_pack(e, out, "{s:s, s:s, s:s, s:s*, s:{s:b, s:b}}", "computerName", name, "adminUsername", USER,
+                   "adminPassword", password.p, "customData", *data != '\0' ? data : NULL, "windowsConfiguration",
+                   "provisionVMAgent", 1, "enableAutomaticUpdates", 0);
 }
 
 static json_t *tags_of(const struct launch_request *r)
@@ -268,10 +268,7 @@ int azure_make_body(const struct azure_place *p, const struct launch_request *r,
     struct options o;
 
     rest_user_data_base64(r->user_data, &data);
-    if (facts->specialised && azure_is_windows(s))
-        return err_set(e, ERR_INVALID,
-                       "machine_image is a specialised one: on Windows only a generalised one is "
-                       "given the bootstrap");
+    buf_adds(&data, "");
     if (read_options(s->extra, &o, e) || (!facts->specialised && os_profile(p, r, data.p, &os, e)) ||
         network_profile(p, r, &o, &network, e) || storage_profile(r, &o, &storage, e) ||
         (s->spot && js_pack(e, &spot, "{s:i}", "maxPrice", -1)))
@@ -280,15 +277,28 @@ int azure_make_body(const struct azure_place *p, const struct launch_request *r,
                    azure_region_of(p, s), "tags", tags, "plan", facts->plan, "properties", "hardwareProfile", "vmSize",
                    s->instance_type, "priority", s->spot ? "Spot" : NULL, "evictionPolicy", s->spot ? "Delete" : NULL,
                    "billingProfile", spot, "licenseType", o.license, "storageProfile", storage, "osProfile", os,
-                   "userData", facts->specialised ? data.p : NULL, "networkProfile", network);
+                   "userData", facts->specialised && data.len > 0 ? data.p : NULL, "networkProfile", network);
+}
+
+bool azure_has_script(const struct launch_request *r)
+{
+    return azure_is_windows(r->spec) && !spec_pulls(r->spec);
 }
 
 /* Windows runs nothing of its custom data by itself: an extension does, once the machine is up. */
-int azure_make_script(const struct azure_place *p, const struct launch_request *r, json_t **out, struct err *e)
+int azure_make_script(const struct azure_place *p, const struct launch_request *r,
+                      const struct azure_image_facts *facts, json_t **out, struct err *e)
 {
-    static const char command[] =
+    /* A specialised image has no custom data, but user-data, which the metadata service tells. */
+    static const char from_service[] =
+        "powershell -NoProfile -ExecutionPolicy Bypass -Command \"$d = Invoke-RestMethod -UseBasicParsing -Headers "
+        "@{Metadata='true'} -Uri 'http://169.254.169.254/metadata/instance/compute/userData?api-version=2021-01-01"
+        "&format=text'; [IO.File]::WriteAllBytes('C:\\muster.ps1', [Convert]::FromBase64String($d)); & "
+        "C:\\muster.ps1\"";
+    static const char from_file[] =
         "powershell -NoProfile -ExecutionPolicy Bypass -Command \"Copy-Item "
         "C:\\AzureData\\CustomData.bin C:\\AzureData\\muster.ps1; & C:\\AzureData\\muster.ps1\"";
+    const char *command = facts->specialised ? from_service : from_file;
 
     return js_pack(e, out, "{s:s, s:o, s:{s:s, s:s, s:s, s:b, s:{s:s}}}", "location", azure_region_of(p, r->spec),
                    "tags", tags_of(r), "properties", "publisher", "Microsoft.Compute", "type", "CustomScriptExtension",

@@ -3,6 +3,7 @@
  *
  * https://learn.microsoft.com/en-us/rest/api/compute/virtual-machines/create-or-update
  * https://learn.microsoft.com/en-us/azure/virtual-machines/extensions/custom-script-windows
+ * https://learn.microsoft.com/en-us/azure/virtual-machines/user-data
  */
 #ifndef MUSTER_PROVIDERS_COMMON_AZURE_REQUEST_H
 #define MUSTER_PROVIDERS_COMMON_AZURE_REQUEST_H
@@ -34,7 +35,9 @@ int azure_check_request(const struct launch_request *r, struct err *e) MUST_USE;
 int azure_make_body(const struct azure_place *p, const struct launch_request *r, const struct azure_image_facts *facts,
                     json_t **out, struct err *e) MUST_USE;
 /* Of virtualMachineExtensions.createOrUpdate: runs user-data as a PowerShell script. */
-int azure_make_script(const struct azure_place *p, const struct launch_request *r, json_t **out,
-                      struct err *e) MUST_USE;
+int azure_make_script(const struct azure_place *p, const struct launch_request *r,
+                      const struct azure_image_facts *facts, json_t **out, struct err *e) MUST_USE;
+/* Is there one to run? Not where the image fetches its own. */
+bool azure_has_script(const struct launch_request *r);
 
 #endif

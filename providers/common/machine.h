@@ -9,6 +9,9 @@
 #include "server/base/fact.h"
 #include "server/base/httpc.h"
 
+#include <jansson.h>
+#include <string.h>
+
 /* One concrete try: lists are already expanded. Borrowed for the call. */
 struct machine_spec {
     const char *cloud;         /* canonical name: "aws" */
@@ -22,6 +25,15 @@ struct machine_spec {
     bool spot;
     const json_t *extra; /* extra_config as an object, or NULL */
 };
+
+/* Does the image fetch its bootstrap itself? Then user-data is empty and nothing is run on the machine; it has to be
+ * able to learn its name from the cloud. */
+static inline bool spec_pulls(const struct machine_spec *s)
+{
+    const char *via = json_string_value(json_object_get(s->extra, "provision_via"));
+
+    return via != NULL && strcmp(via, "pull_from_api") == 0;
+}
 
 struct tag {
     const char *key, *value;

@@ -50,9 +50,9 @@ int oci_launch_body(const struct oci_launch *l, json_t **out, struct err *e)
     rest_user_data_base64(l->user_data, &user_data);
     if (buf_str(&user_data, &text, e) || make_vnic(l, &vnic, e))
         return -1;
-    return js_pack(e, out, "{s:s, s:s, s:s, s:s, s:O*, s:O, s:O, s:{s:s}, s:O, s:O*, s:{s:b}}", "availabilityDomain",
+    return js_pack(e, out, "{s:s, s:s, s:s, s:s, s:O*, s:O, s:O, s:{s:s*}, s:O, s:O*, s:{s:b}}", "availabilityDomain",
                    l->domain, "compartmentId", l->compartment, "displayName", l->name, "shape", l->shape->name,
                    "shapeConfig", size, "sourceDetails", source, "createVnicDetails", vnic, "metadata", "user_data",
-                   text, "freeformTags", l->tags, "preemptibleInstanceConfig", preemption, "instanceOptions",
-                   "areLegacyImdsEndpointsDisabled", 1);
+                   *text != '\0' ? text : NULL, "freeformTags", l->tags, "preemptibleInstanceConfig", preemption,
+                   "instanceOptions", "areLegacyImdsEndpointsDisabled", 1);
 }

@@ -35,10 +35,22 @@ static const struct {
     [ANSWER_NO_AGENT_TOKEN] = REFUSED_WITH(
         401, "the agent token is missing or wrong: start the agent with the value of clouds.on_prem.agent_token",
         "WWW-Authenticate", "Bearer"),
+    [ANSWER_NO_API_TOKEN] = REFUSED_WITH(
+        401, "the API token is missing or wrong: send Authorization: Bearer with a value of server.api_token",
+        "WWW-Authenticate", "Bearer"),
+    [ANSWER_NO_RUNNER_NAME] = REFUSED(400, "say which machine asks: ?runner_name=NAME, as its cloud names it"),
+    [ANSWER_NO_SUCH_MACHINE] =
+        REFUSED(404, "no machine of this name fetches its bootstrap: its runner says nothing of provision_via"),
+    [ANSWER_NOT_LAUNCHED] =
+        REFUSED_WITH(409, "this machine is not being launched yet: ask again", "Retry-After", RETRY_AFTER),
+    [ANSWER_FETCHED] = REFUSED(410, "this machine's bootstrap was fetched before, or its time for that is over"),
+    [ANSWER_TOO_MANY] = REFUSED_WITH(429, "too many such requests at once: ask again", "Retry-After", "1"),
+    [ANSWER_NOT_READ] = REFUSED_WITH(503, "the store cannot be asked now: ask again", "Retry-After", RETRY_AFTER),
     [ANSWER_NOT_FOUND] = REFUSED(404, "there is nothing at this path"),
     [ANSWER_ONLY_POST] = REFUSED_WITH(405, "this path takes POST only", "Allow", "POST"),
     [ANSWER_ONLY_GET] = REFUSED_WITH(405, "this path takes GET only", "Allow", "GET, HEAD"),
     [ANSWER_ONLY_GET_POST] = REFUSED_WITH(405, "this path takes GET and POST only", "Allow", "GET, POST"),
+    [ANSWER_ONLY_ONE_GET] = REFUSED_WITH(405, "this path takes GET only", "Allow", "GET"),
     [ANSWER_TOO_LARGE] = REFUSED(413, "the body is larger than this server accepts"),
     [ANSWER_BUSY] = REFUSED_WITH(503, "too many large bodies at once: deliver it again", "Retry-After", RETRY_AFTER),
     [ANSWER_NOT_STORED] =
@@ -132,7 +144,8 @@ const char *answer_code_label(unsigned code)
     static const struct {
         unsigned code;
         const char *label;
-    } labels[] = {{202, "202"}, {200, "200"}, {400, "400"}, {401, "401"}, {405, "405"}, {413, "413"}, {503, "503"}};
+    } labels[] = {{202, "202"}, {200, "200"}, {400, "400"}, {401, "401"}, {404, "404"}, {405, "405"},
+                  {409, "409"}, {410, "410"}, {413, "413"}, {429, "429"}, {503, "503"}};
 
     for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
         if (labels[i].code == code)
@@ -170,10 +183,22 @@ static void wipe(void *text)
     free(text);
 }
 
+/* Takes the text. */
+static enum MHD_Result send_secret(const struct answers *a, struct MHD_Connection *c, const char *type, char *text,
+                                   size_t len)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback(len, text, wipe);
+    enum MHD_Result rc;
+
+    add_common(a, r, type);
+    add_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    rc = MHD_queue_response(c, MHD_HTTP_OK, r);
+    MHD_destroy_response(r);
+    return rc;
+}
+
 enum MHD_Result answer_secret(const struct answers *a, struct MHD_Connection *c, struct buf *json)
 {
-    struct MHD_Response *r;
-    enum MHD_Result rc;
     size_t len = json->len;
     char *text;
     struct err e;
@@ -182,9 +207,11 @@ enum MHD_Result answer_secret(const struct answers *a, struct MHD_Connection *c,
         buf_wipe(json);
         return answer_error(a, c, MHD_HTTP_INTERNAL_SERVER_ERROR, e.msg);
     }
-    r = MHD_create_response_from_buffer_with_free_callback(len, text, wipe);
-    add_common(a, r, JSON_TYPE);
-    rc = MHD_queue_response(c, MHD_HTTP_OK, r);
-    MHD_destroy_response(r);
-    return rc;
+    return send_secret(a, c, JSON_TYPE, text, len);
+}
+
+enum MHD_Result answer_script(const struct answers *a, struct MHD_Connection *c, const struct secret *script)
+{
+    return send_secret(a, c, "text/plain; charset=utf-8", mem_strndup(secret_reveal(script), secret_len(script)),
+                       secret_len(script));
 }

@@ -6,6 +6,7 @@
 #define MUSTER_API_ANSWER_H
 
 #include "server/base/buf.h"
+#include "server/base/secret.h"
 
 #include <microhttpd.h>
 
@@ -22,10 +23,18 @@ enum answer_id {
     ANSWER_BAD_SIGNATURE,
     ANSWER_NO_TOKEN,
     ANSWER_NO_AGENT_TOKEN,
+    ANSWER_NO_API_TOKEN,
+    ANSWER_NO_RUNNER_NAME,
+    ANSWER_NO_SUCH_MACHINE,
+    ANSWER_NOT_LAUNCHED,
+    ANSWER_FETCHED,
+    ANSWER_TOO_MANY,
+    ANSWER_NOT_READ,
     ANSWER_NOT_FOUND,
     ANSWER_ONLY_POST,
     ANSWER_ONLY_GET,
     ANSWER_ONLY_GET_POST,
+    ANSWER_ONLY_ONE_GET,
     ANSWER_TOO_LARGE,
     ANSWER_BUSY,
     ANSWER_NOT_STORED,
@@ -49,6 +58,8 @@ enum MHD_Result answer_send(const struct answers *a, struct MHD_Connection *c, e
 enum MHD_Result answer_error(const struct answers *a, struct MHD_Connection *c, unsigned code, const char *sentence);
 /* JSON that holds secrets: takes the text, which is wiped once it is sent. */
 enum MHD_Result answer_secret(const struct answers *a, struct MHD_Connection *c, struct buf *json);
+/* A script that holds secrets; wiped once it is sent. */
+enum MHD_Result answer_script(const struct answers *a, struct MHD_Connection *c, const struct secret *script);
 /* Any other text; copies it. */
 enum MHD_Result answer_text(const struct answers *a, struct MHD_Connection *c, unsigned code, const char *type,
                             const struct buf *text);

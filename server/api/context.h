@@ -23,6 +23,10 @@ struct api_context {
         int64_t second;
         unsigned written, dropped;
     } refusals;
+    struct { /* of machines for their bootstrap */
+        int64_t second;
+        unsigned n;
+    } provisions;
 };
 
 #endif

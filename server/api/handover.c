@@ -1,6 +1,7 @@
 #include "server/api/handover.h"
 
 #include "server/base/mem.h"
+#include "server/base/secret.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,9 +12,7 @@ struct handover {
     struct handover *next;
     struct handover_queue *queue;
     struct request *request; /* NULL: abandoned */
-    enum delivery_outcome outcome;
-    int rc;
-    struct err err;
+    struct handover_result got;
 };
 
 struct handover_queue {
@@ -57,6 +56,7 @@ static void release(struct handover *h)
 {
     struct handover_queue *q = h->queue;
 
+    secret_free(h->got.script);
     free(h);
     unref(q);
 }
@@ -73,16 +73,14 @@ struct handover *handover_new(struct handover_queue *q, struct request *r)
     return h;
 }
 
-void handover_done(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
+static void come_back(struct handover *h, int rc, const struct err *e)
 {
-    struct handover *h = arg;
     struct handover_queue *q = h->queue;
     bool wanted, wake;
 
-    h->outcome = outcome;
-    h->rc = rc;
+    h->got.rc = rc;
     if (rc != 0)
-        h->err = *e;
+        h->got.err = *e;
     pthread_mutex_lock(&q->lock);
     wanted = h->request != NULL;
     wake = wanted && q->first == NULL;
@@ -95,6 +93,23 @@ void handover_done(void *arg, enum delivery_outcome outcome, int rc, const struc
     pthread_mutex_unlock(&q->lock);
     if (!wanted)
         release(h);
+}
+
+void handover_done(void *arg, enum delivery_outcome outcome, int rc, const struct err *e)
+{
+    struct handover *h = arg;
+
+    h->got.outcome = outcome;
+    come_back(h, rc, e);
+}
+
+void handover_provisioned(void *arg, enum provision_outcome outcome, struct secret *script, int rc, const struct err *e)
+{
+    struct handover *h = arg;
+
+    h->got.provision = outcome;
+    h->got.script = script;
+    come_back(h, rc, e);
 }
 
 void handover_abandon(struct handover *h)
@@ -120,15 +135,14 @@ static struct handover *take_all(struct handover_queue *q)
     return all;
 }
 
-void handover_take(struct handover_queue *q,
-                   void (*fn)(struct request *r, enum delivery_outcome outcome, int rc, const struct err *e))
+void handover_take(struct handover_queue *q, void (*fn)(struct request *r, const struct handover_result *got))
 {
     struct handover *h, *next;
 
     for (h = take_all(q); h != NULL; h = next) {
         next = h->next;
         if (h->request != NULL)
-            fn(h->request, h->outcome, h->rc, &h->err);
+            fn(h->request, &h->got);
         release(h);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "server/api/agent.h"
 #include "server/api/listen.h"
+#include "server/api/provision.h"
 #include "server/api/status.h"
 #include "server/api/webhook.h"
 #include "server/base/text.h"
@@ -14,7 +15,7 @@
 #define RECHECK_MS 100
 #define LAST_ACCEPTS 1000 /* turns of the loop that may take in who knocked before we closed */
 
-enum methods { TAKES_GET, TAKES_POST, TAKES_BOTH }; /* GET alone: HEAD too */
+enum methods { TAKES_GET, TAKES_POST, TAKES_BOTH, TAKES_ONE_GET }; /* TAKES_GET: HEAD too */
 
 /* What becomes of a body. */
 struct intake {
@@ -32,8 +33,17 @@ struct route {
     enum MHD_Result (*end)(struct request *r);
 };
 
+/* A GET's body means nothing here. */
+static void no_body(struct request *r, const void *data, size_t len)
+{
+    (void)r;
+    (void)data;
+    (void)len;
+}
+
 static const struct intake webhook = {webhook_begin, webhook_body, webhook_refused, 0};
 static const struct intake agent = {agent_begin, agent_body, agent_refused, AGENT_BODY_MAX};
+static const struct intake provision = {provision_begin, no_body, provision_refused, 1024};
 
 static const struct route routes[] = {
     {"/webhook", TAKES_POST, {true, false}, &webhook, webhook_end},
@@ -41,11 +51,14 @@ static const struct route routes[] = {
     {"/healthz", TAKES_GET, {true, true}, NULL, status_health},
     {"/readyz", TAKES_GET, {true, true}, NULL, status_ready},
     {"/api/v1/agent", TAKES_BOTH, {true, false}, &agent, agent_end},
+    {"/api/runner-provision", TAKES_ONE_GET, {true, false}, &provision, provision_end},
     {"/metrics", TAKES_GET, {false, true}, NULL, status_metrics},
 };
 
-static const enum answer_id other_method[] = {
-    [TAKES_GET] = ANSWER_ONLY_GET, [TAKES_POST] = ANSWER_ONLY_POST, [TAKES_BOTH] = ANSWER_ONLY_GET_POST};
+static const enum answer_id other_method[] = {[TAKES_GET] = ANSWER_ONLY_GET,
+                                              [TAKES_POST] = ANSWER_ONLY_POST,
+                                              [TAKES_BOTH] = ANSWER_ONLY_GET_POST,
+                                              [TAKES_ONE_GET] = ANSWER_ONLY_ONE_GET};
 
 static const struct route *find_route(enum listener_kind kind, const char *path)
 {
@@ -59,7 +72,7 @@ static const struct route *find_route(enum listener_kind kind, const char *path)
 static bool takes_method(enum methods takes, const char *method)
 {
     if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
-        return takes != TAKES_GET;
+        return takes == TAKES_POST || takes == TAKES_BOTH;
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0)
         return takes != TAKES_POST;
     return takes == TAKES_GET && strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;

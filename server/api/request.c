@@ -3,6 +3,7 @@
 #include "server/base/clock.h"
 #include "server/base/crypto.h"
 #include "server/base/mem.h"
+#include "server/base/secret.h"
 
 #include <string.h>
 #include <strings.h>
@@ -46,6 +47,8 @@ struct request *request_new(struct api_context *x, struct conn_table *conns, str
     r->charged = 0;
     r->guid[0] = '\0';
     r->handover = NULL;
+    r->provisions = false;
+    r->script = NULL;
     r->suspended = false;
     conn->request = r;
     return r;
@@ -63,6 +66,8 @@ void request_release(struct request *r)
     struct api_context *x = r->x;
 
     r->conn->request = NULL;
+    secret_free(r->script);
+    r->script = NULL;
     x->body_bytes -= r->charged;
     r->charged = 0;
     if (x->pooled >= POOL_MAX) {
@@ -135,6 +140,22 @@ void request_decide(struct request *r, enum answer_id verdict)
     r->decided = true;
     r->verdict = verdict;
     request_body_drop(r);
+}
+
+void request_resume(struct request *r)
+{
+    r->handover = NULL;
+    conn_move(r->conns, r->conn, CONN_ANSWERING, r->x->now_ms);
+    if (r->suspended)
+        MHD_resume_connection(r->mhd);
+    r->suspended = false;
+}
+
+enum MHD_Result request_wait(struct request *r)
+{
+    r->suspended = true;
+    MHD_suspend_connection(r->mhd);
+    return MHD_YES;
 }
 
 /* Hashes are compared, so that the time tells nothing about the token, its length included. */

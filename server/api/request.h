@@ -35,6 +35,8 @@ struct request {
 
     char guid[GUID_MAX + 1];
     struct handover *handover; /* away in the store, or NULL */
+    bool provisions;           /* a machine asks for its bootstrap */
+    struct secret *script;     /* what it is given */
     bool suspended;
     int64_t job_id; /* of the delivery handed over: for the log */
     enum job_state job_state;
@@ -52,6 +54,14 @@ void request_body_drop(struct request *r);
 
 /* From here on only `verdict` matters. */
 void request_decide(struct request *r, enum answer_id verdict);
+
+/* The table of answers was asked while it waited: back to the loop with its answer. */
+void request_resume(struct request *r);
+
+/* Not suspended at once but when libmicrohttpd asks again, in its next turn: by then it no longer wants to read from
+ * the connection, so that on its resumption a client that has half-closed it gets its answer. (It would read first,
+ * find the end of the stream and drop the request. This also saves that read.) */
+enum MHD_Result request_wait(struct request *r);
 
 /* Does it carry this bearer token? */
 bool request_bears(const struct request *r, const struct secret *token);

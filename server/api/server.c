@@ -2,6 +2,7 @@
 
 #include "server/api/listen.h"
 #include "server/api/listener.h"
+#include "server/api/provision.h"
 #include "server/api/webhook.h"
 #include "server/base/clock.h"
 #include "server/base/mem.h"
@@ -92,11 +93,27 @@ static int open_admin(struct api_server *s, struct err *e)
     return check_guarded(c, listen_is_loopback(l->fd), e);
 }
 
+static void came_back(struct request *r, const struct handover_result *got)
+{
+    if (r->provisions)
+        provision_came_back(r, got);
+    else
+        webhook_delivered(r, got);
+}
+
+static void give_up(struct conn *c)
+{
+    if (c->request->provisions)
+        provision_give_up(c->request);
+    else
+        webhook_give_up(c);
+}
+
 static void on_came_back(void *arg)
 {
     struct api_server *s = arg;
 
-    handover_take(s->x.queue, webhook_delivered);
+    handover_take(s->x.queue, came_back);
 }
 
 static void on_woken(void *arg)
@@ -258,7 +275,7 @@ static void turn(struct api_server *s, int timeout_ms)
         struct listener *l = &s->listeners[i];
 
         listener_run(l);
-        conn_expire(&l->conns, s->x.now_ms, webhook_give_up);
+        conn_expire(&l->conns, s->x.now_ms, give_up);
         conn_sweep(&l->conns, s->x.now_ms);
         if (is_full(l))
             conn_make_room(&l->conns, s->x.now_ms);
@@ -289,11 +306,11 @@ static void give_up_all(struct api_server *s)
     struct conn_list *waiting = &s->listeners[LISTENER_PUBLIC].conns.lists[CONN_WAITING];
 
     while (waiting->head != NULL)
-        webhook_give_up(waiting->head);
+        give_up(waiting->head);
     turn(s, 0);
     turn(s, 0);
     while (waiting->head != NULL) /* handed over in these last turns */
-        webhook_give_up(waiting->head);
+        give_up(waiting->head);
 }
 
 static void *loop(void *arg)

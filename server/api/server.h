@@ -2,8 +2,8 @@
  * HTTP in: libmicrohttpd driven by our own epoll loop on one thread (its internal epoll thread can hang under bursts:
  * MHD_epoll() repeats its wait whenever exactly 128 events came back).
  *
- * Public listener: POST /webhook and POST /, GET and POST /api/v1/agent, GET /healthz, GET /readyz. Admin listener: GET
- * /metrics, GET /healthz, GET /readyz; a bearer token unless it listens on loopback.
+ * Public listener: POST /webhook and POST /, GET and POST /api/v1/agent, GET /api/runner-provision, GET /healthz,
+ * GET /readyz. Admin listener: GET /metrics, GET /healthz, GET /readyz; a bearer token unless it listens on loopback.
  *
  * Ceilings: bytes of a body and of all bodies at once, time for headers, for a body, and between requests, connections.
  */
@@ -30,13 +30,18 @@ struct api_conf {                     /* borrowed, outlives the server */
     void *deliver_arg;
     struct agent_hub *agents;         /* whom /api/v1/agent speaks for; NULL = there is nothing at that path */
     const struct secret *agent_token; /* NULL = the same */
-    struct store *store;              /* for readiness; NULL = always ready */
-    struct listen_kept *kept;         /* taken over instead of binding anew, the rest closed: emptied; NULL = none */
-    size_t max_body;                  /* 0 = 25 MiB, GitHub's own cap */
-    size_t max_bodies;                /* all at once; 0 = 64 MiB */
-    int request_timeout_ms;           /* headers and body complete by then; 0 = 10,000 */
-    int idle_timeout_ms;              /* kept connection without a request; 0 = 60,000 */
-    unsigned max_connections;         /* 0 = 4,096 or what the descriptor limit allows */
+    /* A machine asks for its bootstrap: engine_provision; NULL = there is nothing at /api/runner-provision. */
+    void (*provision)(void *arg, const char *name, engine_provisioned_fn *done, void *done_arg);
+    void *provision_arg;
+    const struct secret *const *api_tokens; /* none = the same */
+    size_t n_api_tokens;
+    struct store *store;      /* for readiness; NULL = always ready */
+    struct listen_kept *kept; /* taken over instead of binding anew, the rest closed: emptied; NULL = none */
+    size_t max_body;          /* 0 = 25 MiB, GitHub's own cap */
+    size_t max_bodies;        /* all at once; 0 = 64 MiB */
+    int request_timeout_ms;   /* headers and body complete by then; 0 = 10,000 */
+    int idle_timeout_ms;      /* kept connection without a request; 0 = 60,000 */
+    unsigned max_connections; /* 0 = 4,096 or what the descriptor limit allows */
 };
 
 /* Bind and listen. A busy port, a bad address, no permission: ERR_INVALID with one clear sentence. */

@@ -196,20 +196,10 @@ static enum MHD_Result judge(struct request *r)
     return MHD_NO;
 }
 
-/* Not suspended at once but when libmicrohttpd asks again, in its next turn: by then it no longer wants to read from
- * the connection, so that on its resumption a client that has half-closed it gets its answer. (It would read first,
- * find the end of the stream and drop the request. This also saves that read.) */
-static enum MHD_Result wait_for_store(struct request *r)
-{
-    r->suspended = true;
-    MHD_suspend_connection(r->mhd);
-    return MHD_YES;
-}
-
 enum MHD_Result webhook_end(struct request *r)
 {
     if (r->handover != NULL)
-        return wait_for_store(r);
+        return request_wait(r);
     if (r->decided && answer_code(r->verdict) < 300)
         return accept_quietly(r, r->verdict);
     if (r->decided)
@@ -222,24 +212,20 @@ enum MHD_Result webhook_end(struct request *r)
 /* Back to the loop with an answer. */
 static void resume(struct request *r, enum answer_id id)
 {
-    r->handover = NULL;
     request_decide(r, id);
-    conn_move(r->conns, r->conn, CONN_ANSWERING, r->x->now_ms);
-    if (r->suspended)
-        MHD_resume_connection(r->mhd);
-    r->suspended = false;
+    request_resume(r);
 }
 
-void webhook_delivered(struct request *r, enum delivery_outcome outcome, int rc, const struct err *e)
+void webhook_delivered(struct request *r, const struct handover_result *got)
 {
-    if (rc != 0) {
+    if (got->rc != 0) {
         if (request_may_log(r->x))
-            log_error(EV("delivery.failed"), FS("delivery", r->guid), FI("job", r->job_id), FE(e));
+            log_error(EV("delivery.failed"), FS("delivery", r->guid), FI("job", r->job_id), FE(&got->err));
         r->logged = true;
         resume(r, ANSWER_NOT_STORED);
         return;
     }
-    switch (outcome) {
+    switch (got->outcome) {
     case DELIVERY_STORED:
         log_debug(EV("delivery.stored"), FS("delivery", r->guid), FI("job", r->job_id), FS("repo", r->repo),
                   FS("state", job_state_name(r->job_state)), FI("took_ms", (clock_mono_us() - r->began_us) / 1000));

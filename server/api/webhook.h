@@ -12,7 +12,7 @@ void webhook_body(struct request *r, const void *data, size_t len);
 enum MHD_Result webhook_end(struct request *r); /* the body is in, or the store has answered */
 
 /* The store has answered: fit for handover_take. */
-void webhook_delivered(struct request *r, enum delivery_outcome outcome, int rc, const struct err *e);
+void webhook_delivered(struct request *r, const struct handover_result *got);
 /* The store has not answered in time: answer 503; what it still does is harmless, a redelivery finds it known. */
 void webhook_give_up(struct conn *c);
 

@@ -1,47 +1,38 @@
 #include "server/bootstrap/bootstrap.h"
 
-#include <inttypes.h>
+#include "server/base/text.h"
+#include "server/bootstrap/bootstrap_int.h"
+
 #include <string.h>
 
-#include "linux_sh.h"
+/* Of a script as a file, which no cloud limits. */
+#define SCRIPT_MAX ((size_t)512 * 1024)
 
 #define RELEASE "2.335.1"
-#define RELEASE_URL(arch)                                                                                              \
-    "https://github.com/actions/runner/releases/download/v" RELEASE "/actions-runner-linux-" arch "-" RELEASE ".tar."  \
-    "gz"
+#define RELEASE_URL(name)                                                                                              \
+    "https://github.com/actions/runner/releases/download/v" RELEASE "/actions-runner-" name "-" RELEASE
 
+/* From the release's own list of checksums; for Windows on arm64 GitHub is asked when it is needed. */
 static const struct release {
-    const char *arch, *url, *sha256;
+    const char *os, *arch, *url, *sha256;
 } RELEASES[] = {
-    {"x64", RELEASE_URL("x64"), "4ef2f25285f0ae4477f1fe1e346db76d2f3ebf03824e2ddd1973a2819bf6c8cf"},
-    {"arm64", RELEASE_URL("arm64"), "6d1e85bfd1a506a8b17c1f1b9b57dba458ffed90898799aaa9f599520b0d9207"},
+    {"linux", "x64", RELEASE_URL("linux-x64") ".tar.gz",
+     "4ef2f25285f0ae4477f1fe1e346db76d2f3ebf03824e2ddd1973a2819bf6c8cf"},
+    {"linux", "arm64", RELEASE_URL("linux-arm64") ".tar.gz",
+     "6d1e85bfd1a506a8b17c1f1b9b57dba458ffed90898799aaa9f599520b0d9207"},
+    {"windows", "x64", RELEASE_URL("win-x64") ".zip",
+     "eb65c95277af42bcf3778a799c41359d224ba2a67b4de26b7cea1729b09c803d"},
 };
 
-void bootstrap_builtin_release(const char *arch, const char **url, const char **sha256)
+void bootstrap_builtin_release(const char *os, const char *arch, const char **url, const char **sha256)
 {
-    const struct release *r = &RELEASES[strcmp(arch, RELEASES[1].arch) == 0 ? 1 : 0];
-
-    *url = r->url;
-    *sha256 = r->sha256;
-}
-
-/* NAME='value' on a line of its own. Within single quotes the shell changes nothing; a quote itself is '\''. A line
- * break cannot be told from the script's own lines by a reader, so control characters are refused. */
-static int assign(struct buf *b, const char *name, const char *value, size_t len, struct err *e)
-{
-    buf_addf(b, "%s='", name);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
-
-        if (c < 0x20 || c == 0x7f)
-            return err_set(e, ERR_INVALID, "bootstrap: %s holds a control character (byte %zu)", name, i);
-        if (c == '\'')
-            buf_adds(b, "'\\''");
-        else
-            buf_addc(b, value[i]);
+    *url = *sha256 = "";
+    for (size_t i = 0; i < ARRAY_LEN(RELEASES); i++) {
+        if (strcmp(RELEASES[i].os, os) == 0 && strcmp(RELEASES[i].arch, arch) == 0) {
+            *url = RELEASES[i].url;
+            *sha256 = RELEASES[i].sha256;
+        }
     }
-    buf_adds(b, "'\n");
-    return 0;
 }
 
 static int check(const struct bootstrap_params *p, struct err *e)
@@ -56,61 +47,62 @@ static int check(const struct bootstrap_params *p, struct err *e)
                        p->gpu_memory_gb);
     if (secret_len(p->jit) == 0)
         return err_set(e, ERR_INVALID, "bootstrap: %s has no just-in-time runner configuration", p->name);
-    return 0;
+    return bootstrap_env_check(p->env_vars, e);
 }
 
-/* How many GPUs must answer. */
-static int gpus_needed(const struct bootstrap_params *p)
+int bootstrap_gpus_needed(const struct bootstrap_params *p)
 {
     if (p->gpus > 0)
         return p->gpus;
     return p->gpu != NULL || p->gpu_memory_gb > 0 ? 1 : 0;
 }
 
-static int add_params(struct buf *b, const struct bootstrap_params *p, struct err *e)
+/* How many bytes of texts the repository brought, before they are quoted. */
+static size_t own_bytes(const struct bootstrap_params *p)
 {
-    const struct {
-        const char *name, *value;
-    } texts[] = {
-        {"MUSTER_NAME", p->name},
-        {"MUSTER_CLOUD", p->cloud},
-        {"MUSTER_TYPE", p->instance_type},
-        {"MUSTER_REGION", p->region},
-        {"MUSTER_ARCH", p->arch},
-        {"MUSTER_RUNNER_URL", p->runner_url},
-        {"MUSTER_RUNNER_SHA256", p->runner_sha256},
-    };
+    const char *name;
+    json_t *value;
+    size_t n = 0, i;
 
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        const char *value = texts[i].value != NULL ? texts[i].value : "";
-
-        if (assign(b, texts[i].name, value, strlen(value), e))
-            return -1;
+    json_object_foreach((json_t *)(uintptr_t)p->env_vars, name, value)
+    {
+        n += strlen(name) + 1 + json_string_length(value);
     }
-    buf_addf(b, "MUSTER_GPUS=%d\nMUSTER_GPU_MEMORY=%d\n", gpus_needed(p), p->gpu_memory_gb);
-    buf_addf(b, "MUSTER_EXPIRES=%" PRId64 "\nMUSTER_BOOT_DEADLINE=%" PRId64 "\n", p->expires_s, p->boot_deadline_s);
-    return assign(b, "MUSTER_JIT", secret_reveal(p->jit), secret_len(p->jit), e);
+    json_array_foreach(p->setup_info, i, value)
+    {
+        n += json_string_length(json_object_get(value, "group")) + json_string_length(json_object_get(value, "detail"));
+    }
+    return n;
 }
 
-/* "#!/bin/bash", the assignments, the rest of the script. */
-static int compose(struct buf *b, const struct bootstrap_params *p, size_t max, struct err *e)
+static int too_large(const struct bootstrap_params *p, size_t size, size_t max, struct err *e)
 {
-    size_t first_line = strcspn(linux_sh, "\n") + 1;
+    size_t own = own_bytes(p);
 
-    buf_add(b, linux_sh, first_line);
-    if (add_params(b, p, e))
-        return -1;
-    buf_adds(b, linux_sh + first_line);
-    if (b->len > max)
+    if (own == 0)
         return err_set(e, ERR_INVALID,
                        "the bootstrap of %s needs %zu bytes of user-data, %zu more than the %zu the cloud takes",
-                       p->name, b->len, b->len - max, max);
-    return 0;
+                       p->name, size, size - max, max);
+    return err_set(e, ERR_INVALID,
+                   "the bootstrap of %s needs %zu bytes of user-data, %zu more than the %zu the cloud takes; "
+                   "extra_config.env_vars and setup_info hold %zu bytes: shorten them",
+                   p->name, size, size - max, max, own);
+}
+
+static int compose(struct buf *b, const struct bootstrap_params *p, size_t max, struct err *e)
+{
+    bool windows = p->os != NULL && strcmp(p->os, "windows") == 0;
+
+    if (p->os != NULL && !windows && strcmp(p->os, "linux") != 0)
+        return err_set(e, ERR_INVALID, "bootstrap: there is none for %s; it boots Linux and Windows", p->os);
+    if (windows ? bootstrap_windows_compose(b, p, e) : bootstrap_linux_compose(b, p, e))
+        return -1;
+    return b->len > max && !p->as_file ? too_large(p, b->len, max, e) : 0;
 }
 
 int bootstrap_render(const struct bootstrap_params *p, size_t max, struct secret **out, struct err *e)
 {
-    struct buf b = BUF_INIT(512 * 1024);
+    struct buf b = BUF_INIT(SCRIPT_MAX);
     int rc;
 
     if (check(p, e))

@@ -4,9 +4,9 @@
 # blank lines and indentation (embed.awk): keep quoted text on one line and plain ASCII, and write no here-document with
 # a tabbed end. cloud-init and its relatives run it as root; it needs bash, as the runner does.
 #
-# Parameters: MUSTER_NAME, MUSTER_CLOUD, MUSTER_TYPE, MUSTER_REGION: told in "Set up job". MUSTER_ARCH: x64 or arm64.
-#   MUSTER_GPUS: so many GPUs must answer before the runner registers, 0 = none; MUSTER_GPU_MEMORY: each with so many
-#   GiB, 0 = any. MUSTER_RUNNER_URL, MUSTER_RUNNER_SHA256.
+# Parameters: MUSTER_NAME. MUSTER_SETUP: JSON, what "Set up job" shows. MUSTER_ENV: an array of NAME=value without line
+#   breaks, for every process of the machine. MUSTER_GPUS: so many GPUs must answer before the runner registers, 0 =
+#   none; MUSTER_GPU_MEMORY: each with so many GiB, 0 = any. MUSTER_RUNNER_URL, MUSTER_RUNNER_SHA256.
 #   MUSTER_EXPIRES: Unix seconds, power off then. MUSTER_BOOT_DEADLINE: seconds from the start within which a job must
 #   have started. MUSTER_JIT: the runner's single-use configuration; given to the runner by environment only.
 # Switches, from the environment, for tests and the demo; a real machine has none of them:
@@ -283,6 +283,7 @@ gpu_docker() {
 }
 
 gpu() {
+    local cards
     if ! gpu_answers; then
         if [ -z "$self$box" ]; then
             say "gpu: $(last_words "$state/gpu"); installing the driver"
@@ -291,6 +292,8 @@ gpu() {
         gpu_answers || fail "GPU: $(last_words "$state/gpu")"
     fi
     gpu_enough
+    cards=$(grep '^GPU [0-9]' "$state/gpu" | LC_ALL=C tr -cd ' !#-[]-~\n' | sed 's/$/\\n/' | tr -d '\n')
+    MUSTER_SETUP="${MUSTER_SETUP%]},{\"group\":\"GPU\",\"detail\":\"$cards\"}]"
     say "gpu: $(last_words "$state/gpu")"
     [ -z "$self$box" ] || return
     gpu_docker
@@ -299,19 +302,26 @@ gpu() {
 
 # --- the runner ------------------------------------------------------------------------------------------------------
 
-json_text() {
-    local s=${1//\\/\\\\}
-    printf '%s' "${s//\"/\\\"}"
+# For what is no child of the runner (logins, sudo, services that read it). A reader cuts at # and at 1,024 bytes, so such
+# a value stays with the runner.
+system_env() {
+    echo
+    printf '%s\n' "${MUSTER_ENV[@]}" | LC_ALL=C sed '/#/d;/^.\{1000\}/d;s/=\(.*\)/="\1"/'
 }
 
 configure() {
     local hook=$lib/job-started.sh
     printf '#!/bin/bash\n: >%q\nexit 0\n' "$state/job/started" >"$hook"
     chmod 755 "$hook"
-    echo "ACTIONS_RUNNER_HOOK_JOB_STARTED=$hook" >>"$runner/.env"
-    [ "$MUSTER_GPUS" = 0 ] || [ -n "$box" ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60 >>"$runner/.env"
-    printf '[{"group":"muster","detail":"Machine: %s\\nCloud: %s\\nType: %s\\nRegion: %s"}]\n' "$(json_text "$MUSTER_NAME")" \
-        "$(json_text "$MUSTER_CLOUD")" "$(json_text "$MUSTER_TYPE")" "$(json_text "$MUSTER_REGION")" >"$runner/.setup_info"
+    {
+        # The image's own may have no end of its last line.
+        echo
+        [ "${#MUSTER_ENV[@]}" = 0 ] || printf '%s\n' "${MUSTER_ENV[@]}"
+        echo "ACTIONS_RUNNER_HOOK_JOB_STARTED=$hook"
+        [ "$MUSTER_GPUS" = 0 ] || [ -n "$box" ] || echo RUNNER_WAIT_FOR_DOCKER_IN_SECONDS=60
+    } >>"$runner/.env"
+    [ -n "$self" ] || [ "${#MUSTER_ENV[@]}" = 0 ] || system_env >>"$root/etc/environment"
+    printf '%s\n' "$MUSTER_SETUP" >"$runner/.setup_info"
     [ -n "$self" ] || chown -R runner: "$runner"
 }
 

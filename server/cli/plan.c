@@ -121,11 +121,10 @@ static int add_candidate(struct planning *p, const struct machine_spec *s, const
 /* One runner's chain, by the plan that a job would carry. */
 static int add_runner(struct planning *p, const struct cirun_runner *r, struct err *e)
 {
-    static const struct plan_release releases[2] = {{"x64", "", ""}, {"arm64", "", ""}};
     AUTO_PLAN struct plan plan = {0};
     AUTO_FREE char *text = NULL;
 
-    if (plan_build(releases, &r, 1, &text, e) || plan_parse(text, &plan, e))
+    if (plan_build(NULL, 0, &r, 1, &text, e) || plan_parse(text, &plan, e))
         return -1;
     for (size_t i = 0; i < plan.n; i++) {
         if (add_candidate(p, &plan.specs[i], r->name, e))

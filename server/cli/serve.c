@@ -139,6 +139,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .users_json_hosts = users_json_hosts,
                                  .n_users_json_hosts = ARRAY_LEN(users_json_hosts),
                                  .users_json_private = strcmp(conf_str(c->policy, "users_json_private"), "allow") == 0,
+                                 .pull = conf_has(c->server, "api_token"),
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 
@@ -169,6 +170,11 @@ static void flush(void *arg)
     engine_flush(arg);
 }
 
+static void provision(void *arg, const char *name, engine_provisioned_fn *done, void *done_arg)
+{
+    engine_provision(arg, name, done, done_arg);
+}
+
 static struct api_conf api_settings(struct daemon *d)
 {
     const struct server_conf *c = d->conf;
@@ -183,6 +189,9 @@ static struct api_conf api_settings(struct daemon *d)
                            .store = d->store,
                            .kept = &d->kept};
 
+    api.provision = provision;
+    api.provision_arg = d->engine;
+    api.n_api_tokens = conf_secrets(c->server, "api_token", &api.api_tokens);
     api.n_webhook_secrets = conf_secrets(c->github, "webhook_secret", &api.webhook_secrets);
     return api;
 }

@@ -250,6 +250,7 @@ static void read_runners(struct cirun_reading *r, const struct yaml_node *list)
         }
         memset(&runners[n], 0, sizeof(runners[n]));
         cirun_read_runner(r, list->items[i], &runners[n]);
+        runners[n].setup_info = yaml_get(yaml_root(r->yml.doc), "setup_info");
         n += is_duplicate(r, runners, n, &runners[n]) ? 0 : 1;
     }
     r->yml.runners = runners;

@@ -65,9 +65,10 @@ struct cirun_runner {
     const char *const *labels;
     size_t n_candidates;
     const struct cirun_candidate *candidates;
-    struct idle_spec idle;         /* warm machines; kind IDLE_NONE without */
-    const struct yaml_node *extra; /* extra_config, or NULL */
-    const struct yaml_node *node;  /* the whole mapping: idle, muster: read by later rules */
+    struct idle_spec idle;              /* warm machines; kind IDLE_NONE without */
+    const struct yaml_node *extra;      /* extra_config, or NULL */
+    const struct yaml_node *setup_info; /* of the file, or NULL */
+    const struct yaml_node *node;       /* the whole mapping: idle, muster: read by later rules */
 };
 
 struct cirun_yml {

@@ -264,10 +264,25 @@ static bool is_loopback(const char *addr)
     return text_has_prefix(addr, "127.") || text_has_prefix(addr, "localhost:") || text_has_prefix(addr, "[::1]:");
 }
 
+static int check_api_tokens(const struct server_conf *c, struct err *e)
+{
+    const struct secret *const *tokens;
+    size_t n = conf_secrets(c->server, "api_token", &tokens);
+
+    for (size_t i = 0; i < n; i++) {
+        if (secret_len(tokens[i]) < 16)
+            return bad_value(c->server, "api_token", "whoever has it is given runners: at least 16 characters", e);
+    }
+    return 0;
+}
+
 static int check_server(const struct server_conf *c, struct err *e)
 {
     const char *name = conf_str(c->server, "deployment");
     size_t len = strlen(name);
+
+    if (check_api_tokens(c, e))
+        return -1;
 
     if (len < 1 || len > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
         return bad_value(c->server, "deployment", "expected 1 to 63 characters of a-z, 0-9 and '-'", e);

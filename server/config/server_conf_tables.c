@@ -39,6 +39,12 @@ const struct conf_key server_conf_server_keys[] = {
      .type = CONF_SECRET,
      .env = "MUSTER_ADMIN_TOKEN",
      .help = "bearer token of the operator's side; required when admin_listen is not loopback"},
+    {.name = "api_token",
+     .type = CONF_SECRETS,
+     .env = "MUSTER_API_TOKEN",
+     .help =
+         "what images show that fetch their bootstrap (provision_via: pull_from_api), at least 16 characters; a list "
+         "while it is being changed"},
     {.name = "public_url",
      .type = CONF_URL,
      .env = "MUSTER_PUBLIC_URL",

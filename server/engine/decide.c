@@ -94,12 +94,28 @@ static int refuse(struct engine *g, const struct job *j, struct store_cause caus
 static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan,
                     char **skipped, struct err *e)
 {
-    char urls[2][512], sums[2][65];
-    const struct plan_release releases[2] = {{"x64", urls[0], sums[0]}, {"arm64", urls[1], sums[1]}};
+    struct release_found found[RELEASES];
+    struct plan_release releases[RELEASES];
 
-    for (size_t i = 0; i < ARRAY_LEN(releases); i++)
-        release_get(g, releases[i].arch, urls[i], sums[i]);
-    return plan_build(releases, runners, n, plan, e) || sift_plan(g, plan, skipped, e) ? -1 : 0;
+    release_all(g, found);
+    for (size_t i = 0; i < RELEASES; i++)
+        releases[i] = (struct plan_release){found[i].os, found[i].arch, found[i].url, found[i].sha256};
+    return plan_build(releases, RELEASES, runners, n, plan, e) || sift_plan(g, plan, skipped, e) ? -1 : 0;
+}
+
+/* A release for whatever the candidates boot. */
+static int ensure_releases(struct engine *g, const struct job *j, const struct cirun_runner *const *runners, size_t n,
+                           struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < runners[i]->n_candidates; k++) {
+            const struct cirun_candidate *c = &runners[i]->candidates[k];
+
+            if (release_ensure(g, j, plan_os(runners[i], c), plan_arch(runners[i], c), e))
+                return -1;
+        }
+    }
+    return 0;
 }
 
 /* Runners this build can boot, in order; *why when it can boot none of them. */
@@ -110,11 +126,12 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
     for (size_t i = 0; i < n; i++) {
         const char *os = match_runner_os(runners[i]);
 
-        if (strcmp(os, "linux") == 0)
+        if (strcmp(os, "macos") != 0)
             runners[kept++] = runners[i];
         else
-            (void)snprintf(why, size, "runner \"%.80s\" is a %s machine, and this build boots Linux only",
-                           runners[i]->name, os);
+            (void)snprintf(why, size,
+                           "runner \"%.80s\" is a macOS machine, and this build boots Linux and Windows only",
+                           runners[i]->name);
     }
     if (kept == 0)
         text_tidy(why);
@@ -139,6 +156,8 @@ static int plan_and_record(struct engine *g, const struct job *j, struct choice 
         d.reason = reason;
         return record(&d, e);
     }
+    if (ensure_releases(g, j, c->runners, n, e))
+        return -1;
     if (plan_for(g, c->runners, n, &plan, &skipped, &why)) {
         d.reason = why.msg;
         return record(&d, e);

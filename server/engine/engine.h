@@ -36,6 +36,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     const char *const *users_json_hosts; /* policy.users_json_hosts: where it may lie */
     size_t n_users_json_hosts;
     bool users_json_private; /* policy.users_json_private: allow; they may have private addresses */
+    bool pull;               /* server.api_token is set: images may fetch their bootstrap */
     const char *runner_url;  /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
     const char *runner_sha256;
 };
@@ -55,5 +56,20 @@ typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int r
 void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
 /* Deliveries wait for this: one call after several lets one commit serve them all. */
 void engine_flush(struct engine *g);
+
+/* What became of a machine's request for its bootstrap. */
+enum provision_outcome {
+    PROVISION_GIVEN,
+    PROVISION_UNKNOWN, /* no machine of this name fetches anything */
+    PROVISION_EARLY,   /* its launch is still being prepared */
+    PROVISION_OVER     /* fetched before, or past the time for it */
+};
+/* script is the callee's to free; NULL unless rc is 0 and it is given. */
+typedef void engine_provisioned_fn(void *arg, enum provision_outcome outcome, struct secret *script, int rc,
+                                   const struct err *e);
+
+/* The bootstrap of a machine whose runner says provision_via: pull_from_api, once: it is given only after the store
+ * knows that it was. done runs on another thread. Whoever asks was found to be entitled. name is copied. */
+void engine_provision(struct engine *g, const char *name, engine_provisioned_fn *done, void *arg);
 
 #endif

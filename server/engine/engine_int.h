@@ -122,6 +122,14 @@ int check_retire(struct engine *g, struct machine *m, struct task_next *next, st
 int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                 struct err *e) MUST_USE;
 
+/* --- provision.c: a machine's bootstrap, and machines that fetch it themselves */
+/* The user-data of the candidate under way. */
+int provision_render(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
+                     size_t max, struct secret **out, struct err *e) MUST_USE;
+/* For a candidate that pulls: can it, here? *out = empty user-data. */
+int provision_check(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
+                    struct secret **out, struct err *e) MUST_USE;
+
 /* --- balance.c: demand and supply of one repository and label set, inside a transaction */
 struct balance {
     struct engine *g;
@@ -186,7 +194,14 @@ void choice_clear(struct choice *c);
 /* --- release.c: which runner a machine downloads */
 struct release *release_new(void);
 void release_free(struct release *r);
-void release_get(struct engine *g, const char *arch, char url[512], char sha256[65]);
+#define RELEASES 4
+struct release_found {
+    const char *os, *arch;     /* "linux", "windows"; "x64", "arm64" */
+    char url[512], sha256[65]; /* "": not known yet */
+};
+void release_all(struct engine *g, struct release_found out[RELEASES]);
+/* Ask GitHub now where none is known for this system and architecture. */
+int release_ensure(struct engine *g, const struct job *j, const char *os, const char *arch, struct err *e) MUST_USE;
 /* Ask GitHub for newer ones, at most once a day and never in the first minutes; failures are kept quiet. */
 void release_refresh(struct engine *g, const struct job *j);
 

@@ -9,7 +9,6 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/metric.h"
-#include "server/bootstrap/bootstrap.h"
 #include "server/engine/engine_int.h"
 
 #include <stdio.h>
@@ -77,6 +76,7 @@ struct intent {
     const struct task *task;
     bool go;
     enum machine_state now;
+    char token[96]; /* of the try, when its machine fetches its bootstrap; else "" */
 };
 
 /* Ended while its runner configuration was on its way: who ends it must know of the runner. */
@@ -86,6 +86,12 @@ static int leave_runner(struct store_tx *t, const struct machine *m, struct mach
 
     now->runner_id = m->runner_id;
     return store_machine_update(t, now, M_ENDING, &changed, e);
+}
+
+/* What the machine may fetch is there before the machine. */
+static int arm(struct store_tx *t, const struct intent *i, struct err *e)
+{
+    return i->go && i->token[0] != '\0' ? store_pull_arm(t, i->m->name, i->token, i->m->sealed_jit, e) : 0;
 }
 
 static int intent_tx(struct store_tx *t, void *arg, struct err *e)
@@ -108,12 +114,18 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
         return i->now == M_ENDING ? leave_runner(t, i->m, &now, e) : 0;
     copy.state = next;
     copy.surplus_ms = now.surplus_ms;
-    return store_machine_update(t, &copy, now.state, &i->go, e);
+    return store_machine_update(t, &copy, now.state, &i->go, e) || arm(t, i, e) ? -1 : 0;
+}
+
+/* Names the try: the same again means the same machine. */
+static void name_try(const struct machine *m, char out[96])
+{
+    (void)snprintf(out, 96, "%s-%d-%d", m->name, m->candidate, m->round);
 }
 
 static int store_intent(struct attempt *a, bool *go, struct err *e)
 {
-    struct intent i = {a->m, a->task, false, M_GONE};
+    struct intent i = {a->m, a->task, false, M_GONE, ""};
     int64_t now = clock_now_ms();
 
     a->doubt_ms = a->m->doubt_ms;
@@ -123,6 +135,8 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
         a->m->expires_ms = now + a->g->c.lifetime_ms;
         a->m->boot_deadline_ms = now + a->g->c.boot_deadline_ms;
     }
+    if (spec_pulls(&a->plan.specs[a->m->candidate]))
+        name_try(a->m, i.token);
     if (workers_write(a->g, intent_tx, &i, e))
         return -1;
     *go = i.go;
@@ -138,25 +152,13 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
 
 /* --- one candidate -------------------------------------------------------------------------------------------- */
 
+/* What the launch carries: the bootstrap, or nothing where the image fetches it. */
 static int render(const struct attempt *a, const struct engine_cloud *cloud, const struct machine_spec *s,
                   struct secret **out, struct err *e)
 {
-    const struct plan_release *boots = &a->plan.releases[a->m->candidate];
-    struct bootstrap_params p = {.name = a->m->name,
-                                 .cloud = s->cloud,
-                                 .instance_type = s->instance_type != NULL ? s->instance_type : "",
-                                 .region = s->region,
-                                 .arch = boots->arch,
-                                 .gpu = s->gpu,
-                                 .gpus = s->gpus,
-                                 .gpu_memory_gb = s->gpu_memory_gb,
-                                 .runner_url = boots->url,
-                                 .runner_sha256 = boots->sha256,
-                                 .expires_s = a->m->expires_ms / 1000,
-                                 .boot_deadline_s = a->g->c.boot_deadline_ms / 1000,
-                                 .jit = a->jit};
-
-    return bootstrap_render(&p, cloud->ops->user_data_max, out, e);
+    if (!spec_pulls(s))
+        return provision_render(a->g, a->m, &a->plan, a->jit, cloud->ops->user_data_max, out, e);
+    return provision_check(a->g, a->m, &a->plan, a->jit, out, e);
 }
 
 /* What a long launch is at: the job says so, and the lease of the task goes on. */
@@ -212,7 +214,7 @@ static int call_cloud(struct attempt *a, const struct machine_spec *s, struct in
 
     if (cloud == NULL)
         return err_set(e, ERR_AUTH, "cloud %s is not set up here (settings: clouds.%s)", s->cloud, s->cloud);
-    (void)snprintf(token, sizeof(token), "%s-%d-%d", m->name, m->candidate, m->round);
+    name_try(m, token);
     (void)snprintf(job, sizeof(job), "%lld", (long long)m->job_id);
     (void)snprintf(expires, sizeof(expires), "%lld", (long long)(m->expires_ms / 1000));
     a->by_policy = sift_check(a->g, s, e) != 0; /* it may have changed since the plan was made */

@@ -91,7 +91,7 @@ static int write_change(struct store_tx *t, struct machine_change *c, struct mac
         free(m->sealed_jit);
         m->sealed_jit = NULL;
     }
-    if (store_machine_update(t, m, c->before, &changed, e))
+    if (store_machine_update(t, m, c->before, &changed, e) || (c->after >= M_ENDING && store_pull_drop(t, m->name, e)))
         return -1;
     if (!changed)
         return err_set(e, ERR_BUG, "machine %s changed inside its own transaction", m->name);

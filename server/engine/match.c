@@ -41,7 +41,7 @@ static bool is_system_label(const char *label)
 
 const char *match_runner_os(const struct cirun_runner *r)
 {
-    return r->n_candidates > 0 ? plan_os(&r->candidates[0]) : "linux";
+    return r->n_candidates > 0 ? plan_os(r, &r->candidates[0]) : "linux";
 }
 
 const char *match_runner_arch(const struct cirun_runner *r)

@@ -413,12 +413,13 @@ static int copy_release(const json_t *item, struct github_runner_release *out, s
     return 0;
 }
 
-int github_runner_release_get(struct github *g, const struct github_repo *r, const char *arch,
+int github_runner_release_get(struct github *g, const struct github_repo *r, const char *os, const char *arch,
                               struct github_runner_release *out, struct err *e)
 {
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_JSON json_t *body = NULL;
     struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "GET");
+    const char *wanted = strcmp(os, "windows") == 0 ? "win" : os;
 
     if (add_repo(&path, r->repo, e))
         return -1;
@@ -429,14 +430,14 @@ int github_runner_release_get(struct github *g, const struct github_repo *r, con
         return nonsense(&c, e);
     for (size_t i = 0; i < json_array_size(body); i++) {
         const json_t *item = json_array_get(body, i);
-        const char *os, *architecture;
+        const char *system, *architecture;
 
-        if (js_str(item, "os", &os, e) || js_str(item, "architecture", &architecture, e))
+        if (js_str(item, "os", &system, e) || js_str(item, "architecture", &architecture, e))
             return nonsense(&c, e);
-        if (strcmp(os, "linux") == 0 && strcmp(architecture, arch) == 0)
+        if (strcmp(system, wanted) == 0 && strcmp(architecture, arch) == 0)
             return copy_release(item, out, e) ? nonsense(&c, e) : 0;
     }
-    return err_set(e, ERR_GONE, "GitHub offers no runner for linux, %s", arch);
+    return err_set(e, ERR_GONE, "GitHub offers no runner for %s, %s", os, arch);
 }
 
 int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char out[32], struct err *e)

@@ -61,13 +61,13 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
 /* actions/delete-self-hosted-runner-from-repo. Gone already = 0; ERR_CONFLICT: it is running a job (422). */
 int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e) MUST_USE;
 
-/* actions/list-runner-applications-for-repo: the runner release for one architecture ("x64", "arm64") on Linux.
- * sha256 is empty when GitHub does not say. */
+/* actions/list-runner-applications-for-repo: the runner release for one system ("linux", "windows") and
+ * architecture ("x64", "arm64"). sha256 is empty when GitHub does not say. */
 struct github_runner_release {
     char url[512];
     char sha256[65];
 };
-int github_runner_release_get(struct github *g, const struct github_repo *r, const char *arch,
+int github_runner_release_get(struct github *g, const struct github_repo *r, const char *os, const char *arch,
                               struct github_runner_release *out, struct err *e) MUST_USE;
 
 /* actions/get-job-for-workflow-run: GitHub's own status of a job: "queued", "in_progress", "completed", or another. */

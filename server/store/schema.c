@@ -134,9 +134,20 @@ static const char *const V2[] = {
     NULL,
 };
 
+/* What a machine of the pull form has to fetch, once: store_pull.c. */
+static const char *const V3[] = {
+    "CREATE TABLE pull ("
+    " machine TEXT NOT NULL PRIMARY KEY,"
+    " token TEXT NOT NULL,"
+    " sealed TEXT NOT NULL,"
+    " fetched_ms INTEGER NOT NULL)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},
     {2, V2},
+    {3, V3},
 };
 
 int64_t schema_newest(void)

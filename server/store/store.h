@@ -102,6 +102,25 @@ int store_machines_marked(struct store_tx *t, int64_t repo_id, const char *label
 int store_machines_live(struct store_tx *t, store_machine_fn *each, void *arg, struct err *e) MUST_USE;
 int store_machine_counts(struct store_tx *t, int64_t *counts, struct err *e) MUST_USE;
 
+/* --- machines that fetch their bootstrap ---------------------------------------------------------------------- */
+
+/* Before a launch: what the machine may fetch. The same token again changes nothing (a repeated launch finds it fetched
+ * or not); another one is another machine of the same name, after the first proved not to be. */
+int store_pull_arm(struct store_tx *t, const char *machine, const char *token, const char *sealed,
+                   struct err *e) MUST_USE;
+struct store_pull { /* owns its text */
+    bool armed;
+    char *sealed;       /* "" once fetched */
+    int64_t fetched_ms; /* 0 = not yet */
+};
+void store_pull_clear(struct store_pull *p);
+#define AUTO_PULL __attribute__((cleanup(store_pull_clear)))
+int store_pull_get(struct store_tx *t, const char *machine, struct store_pull *out, struct err *e) MUST_USE;
+/* It has been told: the secret goes from the store. */
+int store_pull_fetched(struct store_tx *t, const char *machine, int64_t now_ms, struct err *e) MUST_USE;
+/* The machine ends. */
+int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST_USE;
+
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
 enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2 };

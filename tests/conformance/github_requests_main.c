@@ -151,7 +151,7 @@ static int release_get(struct github *g, const json_t *answers, struct err *e)
     struct github_runner_release release;
 
     (void)answers;
-    return github_runner_release_get(g, &repo, "x64", &release, e);
+    return github_runner_release_get(g, &repo, "linux", "x64", &release, e);
 }
 
 static int job_status(struct github *g, const json_t *answers, struct err *e)

@@ -257,6 +257,27 @@ static void test_provider__user_data_may_fill_its_limit_and_not_pass_it(void **s
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
 }
 
+/* extra_config.provision_via: nothing is sent along, where an image can have something of its own that fetches it. */
+static void test_provider__a_machine_that_fetches_its_bootstrap_is_launched_without_user_data(void **state)
+{
+    struct bed *b = *state;
+    AUTO_ORDER struct order o;
+    struct instance got;
+    struct err e;
+
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    if (strcmp(b->ops->name, "on_prem") == 0 || strcmp(b->ops->name, "vast_ai") == 0)
+        skip();
+    if (o.extra == NULL)
+        o.extra = json_object();
+    (void)json_object_set_new(o.extra, "provision_via", json_string("pull_from_api"));
+    o.spec.extra = o.extra;
+    secret_free(o.data);
+    o.r.user_data = o.data = secret_new("", 0);
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+    assert_int_equal(b->cloud.made, 1);
+}
+
 static void test_provider__names_and_tokens_of_full_length_arrive_whole(void **state)
 {
     static const char name[] = "muster-01hx3vb9qzk8m4n5p6r7s8t9vw-0123456789-0123456789-0123456";
@@ -459,6 +480,7 @@ int main(void)
         SUITE_TEST(test_provider__a_fault_on_the_second_page_fails_the_list),
         SUITE_TEST(test_provider__the_caller_can_stop_the_list),
         SUITE_TEST(test_provider__user_data_may_fill_its_limit_and_not_pass_it),
+        SUITE_TEST(test_provider__a_machine_that_fetches_its_bootstrap_is_launched_without_user_data),
         SUITE_TEST(test_provider__names_and_tokens_of_full_length_arrive_whole),
         SUITE_TEST(test_provider__tags_may_fill_their_limits_and_not_pass_them),
         SUITE_TEST(test_provider__a_spec_without_type_or_image_is_refused_without_a_request),

@@ -24,6 +24,9 @@ cat >"$work/runner/run.sh" <<'SH'
 {
     echo "user $(id -un)"
     echo "sees $(env | grep -c ^MUSTER) of ours"
+    while IFS= read -r line; do [[ $line != ?*=* ]] || export "${line%%=*}=${line#*=}"; done <.env
+    echo "variable $OWN"
+    cp .setup_info /report/setup_info
     grep -rlF -f <(echo "$ACTIONS_RUNNER_INPUT_JITCONFIG") /muster-bootstrap /run /opt /home /tmp /proc/*/cmdline 2>/dev/null |
         sed 's/^/jit in /'
 } >/report/runner
@@ -44,7 +47,8 @@ machine() {
     local name=$1
     report=$work/report-$name
     rm -rf "$report" && mkdir -p "$report" && chmod 777 "$report"
-    mkdir -p "$work/up" && JIT=$jit "$B/tests/e2e/render_bootstrap" "$name" "$2" "$www/runner.tar.gz" "$sha" \
+    mkdir -p "$work/up" && JIT=$jit ENV_VARS='{"OWN":"it'"'"'s \"so\" $(id) `id` €"}' \
+        SETUP_INFO='[{"group":"G","detail":"one\ntwo"}]' "$B/tests/e2e/render_bootstrap" "$name" "$2" "$www/runner.tar.gz" "$sha" \
         $(($(date +%s) + $3)) "$4" >"$work/up/muster-bootstrap"
     tar -C "$work/up" -cf "$work/up.tar" --mode=0700 muster-bootstrap
     engine_api POST "/containers/create?name=$name" -f -o "$work/created" -H 'Content-Type: application/json' --data-binary @- <<JSON
@@ -87,6 +91,8 @@ cases() {
     says '^muster: stage power-off: the job is done$'
     says '^user runner$' runner
     says '^sees 0 of ours$' runner
+    says "^variable it's \"so\" \\\$\\(id\\) \`id\` €\$" runner
+    says '\{"group":"G","detail":"one\\ntwo"\}\]$' setup_info
     ! grep -q '^jit in' "$report/runner" || problems="$problems; $(grep -m1 '^jit in' "$report/runner")"
     verdict "$1_container_serves_one_job_and_is_gone"
 

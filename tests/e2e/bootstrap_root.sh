@@ -32,6 +32,12 @@ cat >"$work/runner/run.sh" <<'SH'
 #!/bin/bash
 # Says what it found in /report/runner; then behaves as /mode says.
 jit=${ACTIONS_RUNNER_INPUT_JITCONFIG:-}
+# As the runner's LoadAndSetEnv: NAME=value a line, nothing is quoted; what it starts has it in its environment.
+while IFS= read -r line || [ -n "$line" ]; do
+    [[ $line != ?*=* ]] || export "${line%%=*}=${line#*=}"
+done <.env
+env -0 -u ACTIONS_RUNNER_INPUT_JITCONFIG >/report/env
+cp .setup_info /report/setup_info
 {
     echo "user $(id -un)"
     echo "groups $(id -nG)"
@@ -134,7 +140,7 @@ fresh() {
     echo job >"$m/mode"
     echo 'during() { :; }' >"$m/case.sh"
     cp "$work/init.sh" "$m/init.sh"
-    gpu='' url=$www/runner.tar.gz want=$sha lifetime=3600 deadline=600 powered_by='echo off >>/report/power-off'
+    variables='' setup='' gpu='' url=$www/runner.tar.gz want=$sha lifetime=3600 deadline=600 powered_by='echo off >>/report/power-off'
 }
 
 # stand_in NAME: the text on standard input becomes a program of the machine.
@@ -145,7 +151,7 @@ stand_in() {
 
 boot() {
     local root=$work/$name/root
-    JIT=$jit "$B/tests/e2e/render_bootstrap" "muster-$name" "$gpu" "$url" "$want" $(($(date +%s) + lifetime)) "$deadline" \
+    JIT=$jit ENV_VARS=$variables SETUP_INFO=$setup MAX=524288 "$B/tests/e2e/render_bootstrap" "muster-$name" "$gpu" "$url" "$want" $(($(date +%s) + lifetime)) "$deadline" \
         >"$m/script" || return
     timeout -k 1 "${CASE_TIMEOUT:-120}" unshare --pid --fork --kill-child --mount bash -c '
         if [ -n "$4" ]; then mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/w" "$3" || exit; fi
@@ -221,11 +227,55 @@ case_clean() {
     /usr/bin/python3 - "$m/home/runner/muster-runner/.setup_info" <<'PY' || problem '.setup_info is not as agreed'
 import json, sys
 (entry,) = json.load(open(sys.argv[1]))
-want = 'Machine: muster-clean\nCloud: aws\nType: g4dn.xlarge\nRegion: eu-"west"-1'
+want = 'Machine: muster-clean\nCloud: aws\nType: g4dn.xlarge\nRegion: eu-"west"-1\nPrice: on demand'
 assert set(entry) == {"group", "detail"} and entry["detail"] == want, entry
 PY
     ! grep -rqF "$jit" "$m" || problem "the JIT configuration was left in $(grep -rlF "$jit" "$m" | head -n 1)"
     verdict a_clean_debian_becomes_a_runner_and_powers_off_after_the_job
+}
+
+# Texts of a stranger: a shell, sed, printf, JSON and pam_env all have to take them for data.
+case_env_vars() {
+    fresh env_vars
+    variables=$(/usr/bin/python3 - <<'PY'
+import json
+print(json.dumps({"PLAIN": "1.10", "QUOTES": "it's \"so\" `id` $(touch /report/owned) ${HOME}", "BACK": "a\\nb\\", "EMPTY": "",
+    "SPACES": "  two  ", "PERCENT": "%s%n \\1 &", "HASH": "a#b", "UTF8": "\u00e9\u20ac\u2019 \U0001f680", "EQUALS": "a=b=c",
+    "LONG": "x'" * 32768, "SHELLOPTS_": "xtrace", "TAB": "a\tb"}))
+PY
+    )
+    setup=$(/usr/bin/python3 - <<'PY'
+import json
+print(json.dumps([{"group": "It's \"ours\" $(touch /report/owned)", "detail": "one\ntwo `id` \\ \u2019 \U0001f680"}, {"detail": "x" * 20000}]))
+PY
+    )
+    mkdir -p "$m/opt" "$m/etc" && cp -a "$work/runner" "$m/opt/actions-runner"
+    printf '#!/bin/sh\necho 2.329.0\n' >"$m/opt/actions-runner/bin/Runner.Listener"
+    printf 'IMAGE=its own' >"$m/opt/actions-runner/.env" # its last line has no end
+    printf 'LANG=C.UTF-8' >"$m/etc/environment"
+    echo job-until-go >"$m/mode"
+    # A login, through the real pam_env.
+    cat >"$m/case.sh" <<'SH'
+during() { until_file /run/muster/job/started; su -s /bin/sh runner -c 'env -0' >/report/login; touch /report/go; }
+SH
+    boot
+    ends 'the job is done$'
+    absent report/owned
+    VARIABLES=$variables SETUP=$setup /usr/bin/python3 - "$m/report" <<'PY' || problem 'the job sees something else'
+import json, os, sys
+def read(name):
+    return dict(p.split("=", 1) for p in open(f"{sys.argv[1]}/{name}", newline="").read().split("\0") if "=" in p)
+want, job, login = json.loads(os.environ["VARIABLES"]), read("env"), read("login")
+for k, v in want.items():
+    assert job.get(k) == v, (k, v[:80], job.get(k, "")[:80])
+    assert login.get(k) == (None if k in ("HASH", "LONG") else v), ("login", k, login.get(k))
+assert job["IMAGE"] == "its own" and login["LANG"] == "C.UTF-8"
+shown = json.load(open(f"{sys.argv[1]}/setup_info", encoding="utf-8"))
+asked = json.loads(os.environ["SETUP"])
+asked[1]["group"] = "Setup"
+assert [e["group"] for e in shown] == ["muster"] + [e["group"] for e in asked] and shown[1:] == asked, shown
+PY
+    verdict a_strangers_variables_and_words_reach_the_job_as_they_are
 }
 
 case_environment() {
@@ -318,6 +368,11 @@ case_gpu() {
     has report/calls '^systemctl restart docker$'
     lacks report/calls '^apt-get'
     has report/runner '^groups .*docker'
+    /usr/bin/python3 - "$m/report/setup_info" <<'PY' || problem '.setup_info does not show the GPU'
+import json, sys
+shown = json.load(open(sys.argv[1]))
+assert [e["group"] for e in shown] == ["muster", "GPU"] and shown[1]["detail"].strip() == "GPU 0: Tesla T4 (UUID: GPU-1)", shown
+PY
     verdict a_gpu_that_answers_is_given_to_docker
 }
 

@@ -34,13 +34,13 @@ static void check_runner(const struct cirun_runner *r)
 /* A runner can be frozen as a plan, and the plan read again. */
 static void check_plan(const struct cirun_runner *r)
 {
-    static const struct plan_release releases[2] = {{"x64", "https://example.com/x64.tar.gz", "00"},
-                                                    {"arm64", "https://example.com/arm64.tar.gz", "11"}};
+    static const struct plan_release releases[2] = {{"linux", "x64", "https://example.com/x64.tar.gz", "00"},
+                                                    {"linux", "arm64", "https://example.com/arm64.tar.gz", "11"}};
     AUTO_FREE char *text = NULL;
     AUTO_PLAN struct plan p = {0};
     struct err e;
 
-    if (plan_build(releases, &r, 1, &text, &e) == 0)
+    if (plan_build(releases, 2, &r, 1, &text, &e) == 0)
         NEED(plan_parse(text, &p, &e) == 0 && p.n >= 1 && p.n <= r->n_candidates);
 }
 

@@ -73,7 +73,7 @@ FNR == 1 && FILENAME ~ /^(server|providers)\// && row_of(FILENAME) == "" {
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     match($0, /"[^"]*"/)
     to = substr($0, RSTART + 1, RLENGTH - 2)
-    if (to ~ /^[a-z0-9_]+_(sh|md)\.h$/)
+    if (to ~ /^[a-z0-9_]+_(sh|ps1|md)\.h$/)
         next # generated from a script of server/bootstrap/ or a page of server/config/
     if (to !~ /^(server|providers|tests)\//) {
         finding("layers", FILENAME, FNR, "name the file by its path from the root: " to)

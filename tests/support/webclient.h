@@ -17,7 +17,7 @@ struct web {
 struct web_answer {
     int code;
     char head[2048]; /* status line and headers */
-    char body[8 * 1024];
+    char body[24 * 1024];
 };
 
 /* A signed delivery, or any other request: what is NULL is left out of it. */

@@ -387,21 +387,6 @@ static void test_azure__a_tag_that_azure_would_not_take_is_named(void **state)
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
 }
 
-static void test_azure__a_specialised_windows_image_is_refused(void **state)
-{
-    AUTO_BED struct bed *b = plain_bed();
-    AUTO_ORDER struct order o;
-    struct instance got;
-    struct err e;
-
-    (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.spec.os = "windows";
-    o.spec.image = "/communityGalleries/flux/images/special";
-    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_INVALID, "specialised", e);
-    assert_int_equal(b->cloud.made, 0);
-}
-
 static void test_azure__a_specialised_image_gets_user_data_and_no_os_profile(void **state)
 {
     static const char *const rows[][2] = {
@@ -531,7 +516,6 @@ int main(void)
         cmocka_unit_test(test_azure__an_image_that_cannot_be_asked_about_is_tried_again_and_not_remembered),
         cmocka_unit_test(test_azure__a_gallery_image_may_be_sold_or_not_be_there),
         cmocka_unit_test(test_azure__a_tag_that_azure_would_not_take_is_named),
-        cmocka_unit_test(test_azure__a_specialised_windows_image_is_refused),
         cmocka_unit_test(test_azure__a_specialised_image_gets_user_data_and_no_os_profile),
         cmocka_unit_test(test_azure__a_region_needs_a_subnet_of_its_own),
         cmocka_unit_test(test_azure__the_examples_of_the_language_are_shown_whole),

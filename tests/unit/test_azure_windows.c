@@ -70,6 +70,54 @@ static void test_azure__windows_gets_a_password_nobody_knows_and_its_script_by_a
     assert_non_null(strstr(json_string_value(p), "C:\\AzureData\\CustomData.bin"));
 }
 
+static void test_azure__a_specialised_windows_image_reads_its_user_data_from_the_metadata_service(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    AUTO_JSON json_t *body = NULL, *script = NULL;
+    const json_t *p;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.spec.os = "windows";
+    o.spec.image = "/communityGalleries/flux/images/special";
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+    body = sent(b, "PUT", VM);
+    p = json_object_get(body, "properties");
+    assert_null(json_object_get(p, "osProfile"));
+    assert_non_null(json_object_get(p, "userData"));
+    script = sent(b, "PUT", VM "/extensions/muster");
+    p = json_object_get(json_object_get(json_object_get(script, "properties"), "protectedSettings"),
+                        "commandToExecute");
+    assert_non_null(strstr(json_string_value(p), "/metadata/instance/compute/userData?"));
+    assert_null(strstr(json_string_value(p), "CustomData.bin"));
+}
+
+static void test_azure__a_windows_image_that_fetches_its_bootstrap_is_sent_none(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_ORDER struct order o;
+    AUTO_JSON json_t *body = NULL;
+    const struct raw_request *ignored;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.spec.os = "windows";
+    o.spec.image = "windows2022";
+    o.extra = json_pack("{s:s}", "provision_via", "pull_from_api");
+    o.spec.extra = o.extra;
+    secret_free(o.data);
+    o.r.user_data = o.data = secret_new("", 0);
+    assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
+    body = sent(b, "PUT", VM);
+    assert_null(json_object_get(json_object_get(json_object_get(body, "properties"), "osProfile"), "customData"));
+    assert_int_equal(seen(b, "PUT", VM "/extensions/muster", &ignored), 0);
+}
+
 static void test_azure__a_windows_machine_whose_script_is_refused_is_removed(void **state)
 {
     static const struct fake_fault later = {.skip = 1000}, refused = {.skip = 2,
@@ -133,6 +181,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_azure__windows_gets_a_password_nobody_knows_and_its_script_by_an_extension),
+        cmocka_unit_test(test_azure__a_specialised_windows_image_reads_its_user_data_from_the_metadata_service),
+        cmocka_unit_test(test_azure__a_windows_image_that_fetches_its_bootstrap_is_sent_none),
         cmocka_unit_test(test_azure__a_windows_machine_whose_script_is_refused_is_removed),
         cmocka_unit_test(test_azure__a_windows_machine_that_is_busy_is_not_taken_for_ready),
         cmocka_unit_test(test_azure__a_windows_machine_that_is_not_up_yet_is_waited_for_again),

@@ -1,16 +1,12 @@
 /* The user-data: parameters quoted so that a shell reads back exactly what was put in, within the cloud's limit. */
+#include "server/base/json.h"
 #include "server/base/mem.h"
 #include "server/bootstrap/bootstrap.h"
+#include "tests/support/unit.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define SHA "4ef2f25285f0ae4477f1fe1e346db76d2f3ebf03824e2ddd1973a2819bf6c8cf"
 #define AWS_MAX 16384
@@ -144,12 +140,13 @@ static void test_bootstrap__the_jit_configuration_stands_in_one_place(void **sta
     assert_int_equal(count(text, "export MUSTER"), 0);
 }
 
+static const char *const HOSTILE[] = {
+    "'; touch /tmp/owned; '", "$(id)`id`${HOME}",     "\\", "'", "''\\''",
+    "a\"b#c !* ~ & | < >",    "\xc3\xa9\xe2\x82\xac", "",
+};
+
 static void test_bootstrap__hostile_values_reach_the_shell_unchanged(void **state)
 {
-    static const char *const HOSTILE[] = {
-        "'; touch /tmp/owned; '", "$(id)`id`${HOME}",     "\\", "'", "''\\''",
-        "a\"b#c !* ~ & | < >",    "\xc3\xa9\xe2\x82\xac", "",
-    };
     AUTO_SECRET struct secret *jit = jit_of(16);
 
     (void)state;
@@ -157,14 +154,165 @@ static void test_bootstrap__hostile_values_reach_the_shell_unchanged(void **stat
         struct bootstrap_params p = params(jit);
         AUTO_FREE char *text = NULL, *got = NULL;
 
-        p.instance_type = HOSTILE[i];
+        p.name = HOSTILE[i];
         text = render(&p);
-        got = as_read_by_bash(text, "MUSTER_TYPE");
+        got = as_read_by_bash(text, "MUSTER_NAME");
         assert_string_equal(got, HOSTILE[i]);
     }
 }
 
-static void test_bootstrap__no_region_is_empty_and_no_gpu_is_none(void **state)
+static json_t *setup_as_read_by_bash(const struct bootstrap_params *p)
+{
+    AUTO_FREE char *text = render(p), *got = as_read_by_bash(text, "MUSTER_SETUP");
+    json_t *list = NULL;
+    struct err e;
+
+    assert_ok(js_parse(got, strlen(got), &list, &e), e);
+    return list;
+}
+
+static void test_bootstrap__set_up_job_shows_the_machine_then_what_the_repository_says(void **state)
+{
+    AUTO_SECRET struct secret *jit = jit_of(16);
+    AUTO_JSON json_t *said = json_pack("[{s:s, s:s}, {s:s}]", "group", "Team's \"box\" $(id)", "detail",
+                                       "`first`\nsecond \xe2\x80\x99 '", "detail", "no group");
+    AUTO_JSON json_t *got = NULL;
+    struct bootstrap_params p = params(jit);
+    const char *group, *detail;
+    struct err e;
+
+    (void)state;
+    p.setup_info = said;
+    p.spot = true;
+    p.gpus = 2;
+    p.gpu_memory_gb = 16;
+    got = setup_as_read_by_bash(&p);
+    assert_int_equal(json_array_size(got), 3);
+    assert_ok(js_str(got, "0.group", &group, &e) || js_str(got, "0.detail", &detail, &e), e);
+    assert_string_equal(group, "muster");
+    assert_string_equal(detail, "Machine: muster-01jabcdefghjkmnpqrstvwxyz0\nCloud: aws\nType: g4dn.xlarge\n"
+                                "Region: eu-west-1\nPrice: spot\nGPU: t4, at least 2, each with 16 GB");
+    assert_true(json_equal(json_array_get(got, 1), json_array_get(said, 0)));
+    assert_ok(js_str(got, "2.group", &group, &e) || js_str(got, "2.detail", &detail, &e), e);
+    assert_string_equal(group, "Setup");
+    assert_string_equal(detail, "no group");
+}
+
+static void test_bootstrap__what_is_hostile_in_a_type_stays_within_its_line_of_set_up_job(void **state)
+{
+    AUTO_SECRET struct secret *jit = jit_of(16);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(HOSTILE) - 1; i++) {
+        struct bootstrap_params p = params(jit);
+        AUTO_JSON json_t *got = NULL;
+        const char *detail;
+        char want[64];
+        struct err e;
+
+        p.instance_type = HOSTILE[i];
+        got = setup_as_read_by_bash(&p);
+        (void)snprintf(want, sizeof(want), "\nType: %s\n", HOSTILE[i]);
+        assert_ok(js_str(got, "0.detail", &detail, &e), e);
+        assert_non_null(strstr(detail, want));
+    }
+}
+
+/* Each element as NAME=value, by the shell's own words. */
+static char *env_as_read_by_bash(const char *script)
+{
+    return as_read_by_bash(script, "{MUSTER_ENV[0]}|${MUSTER_ENV[1]}|${#MUSTER_ENV[@]}\"; printf %s \"");
+}
+
+static void test_bootstrap__variables_of_the_repository_are_data_to_the_shell(void **state)
+{
+    AUTO_SECRET struct secret *jit = jit_of(16);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(HOSTILE); i++) {
+        AUTO_JSON json_t *env = json_pack("{s:s, s:s}", "FIRST", HOSTILE[i], "_2nd", "a\tb  c");
+        AUTO_FREE char *text = NULL, *got = NULL;
+        struct bootstrap_params p = params(jit);
+        char want[96];
+
+        p.env_vars = env;
+        text = render(&p);
+        got = env_as_read_by_bash(text);
+        (void)snprintf(want, sizeof(want), "FIRST=%s|_2nd=a\tb  c|2", HOSTILE[i]);
+        assert_string_equal(got, want);
+    }
+}
+
+static void test_bootstrap__variables_that_cannot_be_passed_on_are_refused_by_name(void **state)
+{
+    static const struct {
+        const char *json, *because;
+    } rows[] = {
+        {"{\"A\":\"x\\ny\"}", "env_vars.A holds a line break or another control character (byte 1)"},
+        {"{\"A\":\"\\r\"}", "(byte 0)"},
+        {"{\"A\":\"\\u007f\"}", "(byte 0)"},
+        {"{\"A\":{\"b\":1}}", "env_vars.A must be a text"},
+        {"{\"A B\":\"x\"}", "\"A B\" is no name of a variable"},
+        {"{\"A=B\":\"x\"}", "is no name of a variable"},
+        {"{\"1A\":\"x\"}", "is no name of a variable"},
+        {"{\"\":\"x\"}", "is no name of a variable"},
+        {"{\"$(id)\":\"x\"}", "is no name of a variable"},
+        {"{\"\u00e9\":\"x\"}", "is no name of a variable"},
+        {"{\"ACTIONS_RUNNER_INPUT_JITCONFIG\":\"x\"}", "ACTIONS_RUNNER_INPUT_JITCONFIG is reserved"},
+        {"{\"actions_runner_hook_job_started\":\"x\"}", "is reserved"},
+        {"[\"A=x\"]", "must be a mapping"},
+    };
+    AUTO_SECRET struct secret *jit = jit_of(16);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bootstrap_params p = params(jit);
+        AUTO_JSON json_t *env = NULL;
+        struct err e;
+
+        assert_ok(js_parse(rows[i].json, strlen(rows[i].json), &env, &e), e);
+        p.env_vars = env;
+        assert_refused(&p, AWS_MAX, rows[i].because);
+        p.os = "windows";
+        assert_refused(&p, AWS_MAX, rows[i].because);
+    }
+}
+
+static void test_bootstrap__what_the_repository_brings_counts_against_the_limit_and_is_named(void **state)
+{
+    AUTO_SECRET struct secret *jit = jit_of(16);
+    AUTO_FREE char *long_text = mem_zalloc(64 * 1024 + 1);
+    AUTO_JSON json_t *env = NULL, *setup = NULL;
+    struct bootstrap_params p = params(jit);
+    struct secret *s = NULL;
+    struct err e = {0};
+
+    (void)state;
+    memset(long_text, '\'', 64 * 1024);
+    env = json_pack("{s:s}", "BIG", long_text);
+    setup = json_pack("[{s:s, s:s}]", "group", "abc", "detail", "de");
+    p.env_vars = env;
+    p.setup_info = setup;
+    assert_refused(&p, AWS_MAX,
+                   "more than the 16384 the cloud takes; extra_config.env_vars and setup_info hold 65545 "
+                   "bytes: shorten them");
+    assert_ok(bootstrap_render(&p, 512 * 1024, &s, &e), e);
+    secret_free(s);
+}
+
+static void test_bootstrap__a_script_that_is_fetched_has_no_clouds_limit(void **state)
+{
+    AUTO_SECRET struct secret *jit = jit_of(16), *script = NULL;
+    struct bootstrap_params p = params(jit);
+    struct err e = {0};
+
+    (void)state;
+    p.as_file = true;
+    assert_ok(bootstrap_render(&p, 0, &script, &e), e);
+    assert_ptr_equal(strstr(secret_reveal(script), "#!/bin/bash\n"), secret_reveal(script));
+}
+
+static void test_bootstrap__no_region_is_told_as_none_and_no_gpu_is_none(void **state)
 {
     AUTO_SECRET struct secret *jit = jit_of(16);
     struct bootstrap_params p = params(jit);
@@ -173,7 +321,8 @@ static void test_bootstrap__no_region_is_empty_and_no_gpu_is_none(void **state)
     (void)state;
     p.region = p.gpu = NULL;
     text = render(&p);
-    assert_int_equal(count(text, "\nMUSTER_REGION=''\n"), 1);
+    assert_int_equal(count(text, "Region:"), 0);
+    assert_int_equal(count(text, "\nMUSTER_ENV=()\n"), 1);
     assert_int_equal(count(text, "\nMUSTER_GPUS=0\nMUSTER_GPU_MEMORY=0\n"), 1);
 }
 
@@ -214,8 +363,8 @@ static void test_bootstrap__control_characters_are_refused(void **state)
     struct bootstrap_params p = params(jit);
 
     (void)state;
-    p.region = "eu\nreboot";
-    assert_refused(&p, AWS_MAX, "MUSTER_REGION holds a control character");
+    p.name = "muster\nreboot";
+    assert_refused(&p, AWS_MAX, "MUSTER_NAME holds a control character");
     p = params(two_lines);
     assert_refused(&p, AWS_MAX, "MUSTER_JIT holds a control character");
     p = params(with_nul);
@@ -267,7 +416,7 @@ static void test_bootstrap__six_kilobytes_of_jit_fit_into_the_smallest_limit(voi
     AUTO_FREE char *text = render(&p);
 
     (void)state;
-    assert_true(strlen(text) - secret_len(jit) <= 9 * 1024 + 640);
+    assert_true(strlen(text) - secret_len(jit) <= 9 * 1024 + 896);
 }
 
 static void test_bootstrap__a_monstrous_value_is_refused_and_harms_nothing(void **state)
@@ -285,13 +434,18 @@ static void test_bootstrap__each_architecture_has_a_built_in_release(void **stat
     const char *url, *sha, *arm_url, *arm_sha;
 
     (void)state;
-    bootstrap_builtin_release("x64", &url, &sha);
-    bootstrap_builtin_release("arm64", &arm_url, &arm_sha);
+    bootstrap_builtin_release("linux", "x64", &url, &sha);
+    bootstrap_builtin_release("linux", "arm64", &arm_url, &arm_sha);
     assert_string_equal(sha, SHA);
     assert_non_null(strstr(url, "/actions-runner-linux-x64-"));
     assert_non_null(strstr(arm_url, "/actions-runner-linux-arm64-"));
     assert_int_equal(strlen(arm_sha), 64);
     assert_string_not_equal(sha, arm_sha);
+    bootstrap_builtin_release("windows", "x64", &url, &sha);
+    assert_non_null(strstr(url, "/actions-runner-win-x64-2.335.1.zip"));
+    assert_int_equal(strlen(sha), 64);
+    bootstrap_builtin_release("windows", "arm64", &url, &sha);
+    assert_string_equal(url, "");
 }
 
 int main(void)
@@ -301,7 +455,13 @@ int main(void)
         cmocka_unit_test(test_bootstrap__same_parameters_give_the_same_bytes),
         cmocka_unit_test(test_bootstrap__the_jit_configuration_stands_in_one_place),
         cmocka_unit_test(test_bootstrap__hostile_values_reach_the_shell_unchanged),
-        cmocka_unit_test(test_bootstrap__no_region_is_empty_and_no_gpu_is_none),
+        cmocka_unit_test(test_bootstrap__set_up_job_shows_the_machine_then_what_the_repository_says),
+        cmocka_unit_test(test_bootstrap__what_is_hostile_in_a_type_stays_within_its_line_of_set_up_job),
+        cmocka_unit_test(test_bootstrap__variables_of_the_repository_are_data_to_the_shell),
+        cmocka_unit_test(test_bootstrap__variables_that_cannot_be_passed_on_are_refused_by_name),
+        cmocka_unit_test(test_bootstrap__what_the_repository_brings_counts_against_the_limit_and_is_named),
+        cmocka_unit_test(test_bootstrap__a_script_that_is_fetched_has_no_clouds_limit),
+        cmocka_unit_test(test_bootstrap__no_region_is_told_as_none_and_no_gpu_is_none),
         cmocka_unit_test(test_bootstrap__how_many_gpus_of_what_size_reach_the_script),
         cmocka_unit_test(test_bootstrap__control_characters_are_refused),
         cmocka_unit_test(test_bootstrap__what_the_script_relies_on_is_required),

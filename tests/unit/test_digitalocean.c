@@ -93,6 +93,9 @@ static void test_digitalocean__what_cannot_be_a_size_image_or_region_is_refused_
     o.spec.image = "1";
     o.spec.region = "New York";
     assert_fails(b->ops->check(b->p, &o.spec, &e), ERR_INVALID, "write it like nyc3", e);
+    o.spec.region = "nyc3";
+    o.spec.os = "windows";
+    assert_fails(b->ops->check(b->p, &o.spec, &e), ERR_INVALID, "Linux only, and no windows", e);
 }
 
 /* PROVIDERS.md trap 7: without type=gpus a list shows none of them. */

@@ -348,14 +348,14 @@ static void test_github_api__the_runner_release_is_chosen_by_architecture(void *
         "\"sha256_checksum\":\"%s\"}]",
         hash);
     ght_answer(&t, 200, JSON_TYPE, body);
-    assert_ok(github_runner_release_get(t.github, &ght_repo, "x64", &r, &e), e);
+    assert_ok(github_runner_release_get(t.github, &ght_repo, "linux", "x64", &r, &e), e);
     assert_asked(&t, 0, "GET", "/repos/octo/hello/actions/runners/downloads");
     assert_string_equal(r.url, "https://e/x64");
     assert_string_equal(r.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-    assert_ok(github_runner_release_get(t.github, &ght_repo, "arm64", &r, &e), e);
+    assert_ok(github_runner_release_get(t.github, &ght_repo, "linux", "arm64", &r, &e), e);
     assert_string_equal(r.url, "https://e/arm");
     assert_string_equal(r.sha256, "");
-    assert_fails(github_runner_release_get(t.github, &ght_repo, "riscv", &r, &e), ERR_GONE, "linux, riscv", e);
+    assert_fails(github_runner_release_get(t.github, &ght_repo, "linux", "riscv", &r, &e), ERR_GONE, "linux, riscv", e);
     assert_string_equal(r.url, "https://e/arm");
 }
 
@@ -378,7 +378,8 @@ static void test_github_api__an_odd_runner_release_is_refused(void **state)
     ght_start(&t, "");
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         ght_answer(&t, 200, JSON_TYPE, bodies[i]);
-        assert_fails(github_runner_release_get(t.github, &ght_repo, "x64", &r, &e), ERR_RETRY, "unexpected answer", e);
+        assert_fails(github_runner_release_get(t.github, &ght_repo, "linux", "x64", &r, &e), ERR_RETRY,
+                     "unexpected answer", e);
         assert_string_equal(r.url, "old");
     }
 }
