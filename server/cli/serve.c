@@ -133,6 +133,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
                                  .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,
+                                 .one_line = strcmp(conf_str(c->policy, "one_line"), "allow") == 0,
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 

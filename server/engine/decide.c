@@ -5,7 +5,7 @@
 #include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/engine/engine_int.h"
-#include "server/engine/match.h"
+#include "server/engine/match_oneline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,12 +77,30 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
     return kept;
 }
 
-/* Labels against the file; a missing file has no runners. */
-static int match_file(struct engine *g, const struct job *j, const struct lookup *l,
-                      const struct cirun_runner **runners, struct err *e)
+/* Labels against the file (a missing one has no runners), then the one-line form, which needs none. runners has room
+ * for one at least; *oneline is the caller's to free. */
+static enum match_verdict match_labels(const struct engine *g, const struct match_job *job, const struct lookup *l,
+                                       const struct cirun_runner **runners, size_t *n, struct cirun_yml **oneline,
+                                       char *reason, size_t size)
 {
     static const struct cirun_yml none;
-    const struct cirun_yml *file = l->file != NULL ? l->file : &none;
+    enum match_verdict line, v = match_job(job, l->file != NULL ? l->file : &none, runners, n, reason, size);
+
+    if (v == MATCH_REFUSED && l->file == NULL)
+        (void)snprintf(reason, size, "the repository has no .cirun.yml at this commit");
+    if (v == MATCH_FOUND || !g->c.one_line)
+        return v;
+    line = match_oneline(job, oneline, reason, size);
+    if (line == MATCH_FOUND) {
+        runners[0] = &(*oneline)->runners[0];
+        *n = 1;
+    }
+    return line == MATCH_NOT_OURS ? v : line;
+}
+
+static int match_file(struct engine *g, const struct job *j, const struct lookup *l,
+                      const struct cirun_runner **runners, struct cirun_yml **oneline, struct err *e)
+{
     const char *path = l->workflow_path[0] != '\0' ? l->workflow_path : NULL;
     AUTO_JSON json_t *labels = NULL;
     AUTO_FREE char *plan = NULL;
@@ -92,15 +110,14 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
 
     if (js_parse(j->labels_json, strlen(j->labels_json), &labels, e))
         return -1;
-    switch (match_job(&(struct match_job){labels, path, g->c.bare_self_hosted}, file, runners, &n, reason,
-                      sizeof(reason))) {
+    switch (match_labels(g, &(struct match_job){labels, path, g->c.bare_self_hosted}, l, runners, &n, oneline, reason,
+                         sizeof(reason))) {
     case MATCH_FOUND:
         break;
     case MATCH_NOT_OURS:
         return record(g, j, WANT_NOTHING, NULL, "none of its labels means us", e);
     case MATCH_REFUSED:
-        return record(g, j, WANT_REFUSED, NULL,
-                      l->file != NULL ? reason : "the repository has no .cirun.yml at this commit", e);
+        return record(g, j, WANT_REFUSED, NULL, reason, e);
     }
     n = bootable(runners, n, reason, sizeof(reason));
     if (n == 0)
@@ -114,8 +131,10 @@ static int match_and_record(struct engine *g, const struct job *j, const struct 
 {
     size_t most = l->file != NULL ? l->file->n_runners : 0;
     const struct cirun_runner **runners = mem_calloc(most + 1, sizeof(*runners));
-    int rc = match_file(g, j, l, runners, e);
+    struct cirun_yml *oneline = NULL;
+    int rc = match_file(g, j, l, runners, &oneline, e);
 
+    cirun_yml_free(oneline);
     free(runners);
     return rc;
 }

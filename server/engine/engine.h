@@ -30,6 +30,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
     bool fork_jobs;         /* policy.fork_jobs: allow */
     bool bare_self_hosted;  /* policy.bare_self_hosted: allow */
+    bool one_line;          /* policy.one_line: allow */
     const char *runner_url; /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
     const char *runner_sha256;
 };

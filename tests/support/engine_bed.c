@@ -39,7 +39,8 @@ void bed_up(struct bed *w)
                             .boot_deadline_ms = 15 * 60 * 1000,
                             .idle_grace_ms = 5 * 60 * 1000,
                             .fork_jobs = w->fork_jobs,
-                            .bare_self_hosted = true};
+                            .bare_self_hosted = true,
+                            .one_line = !w->no_one_line};
     struct err e;
 
     w->github = github_new(&gc);
