@@ -140,6 +140,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .n_users_json_hosts = ARRAY_LEN(users_json_hosts),
                                  .users_json_private = strcmp(conf_str(c->policy, "users_json_private"), "allow") == 0,
                                  .pull = conf_has(c->server, "api_token"),
+                                 .one_line = strcmp(conf_str(c->policy, "one_line"), "allow") == 0,
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 

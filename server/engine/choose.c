@@ -9,7 +9,7 @@
 #include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/engine/engine_int.h"
-#include "server/engine/match.h"
+#include "server/engine/match_oneline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +29,7 @@ struct choosing {
 void choice_clear(struct choice *c)
 {
     free(c->runners);
+    cirun_yml_free(c->oneline);
     *c = (struct choice){.want = WANT_UNDECIDED};
 }
 
@@ -188,9 +189,33 @@ static int from_organisation(struct choosing *c, struct err *e)
     return global.file != NULL ? try_source(c, &global, c->l->org, e) : 0;
 }
 
+/* A label that names its machine itself. A fork's workflow is a stranger's: it never chooses machines. */
+static int from_label(struct choosing *c, struct err *e)
+{
+    enum match_verdict v;
+
+    (void)e;
+    if (c->bare || !c->g->c.one_line || c->l->fork)
+        return 0;
+    v = match_oneline(&c->job, &c->out->oneline, c->out->reason, sizeof(c->out->reason));
+    if (v == MATCH_NOT_OURS)
+        return 0;
+    if (v == MATCH_REFUSED) {
+        c->out->cause.cause = CAUSE_NO_RUNNER;
+        settle(c, WANT_REFUSED);
+        return 0;
+    }
+    free(c->out->runners);
+    c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
+    c->out->runners[0] = &c->out->oneline->runners[0];
+    c->out->n = 1;
+    settle(c, WANT_MACHINE);
+    return 0;
+}
+
 /* Another source of runners is another step: it is asked where the ones before it had none that matches. */
 typedef int step_fn(struct choosing *c, struct err *e);
-static step_fn *const steps[] = {from_own_file, from_organisation};
+static step_fn *const steps[] = {from_own_file, from_organisation, from_label};
 
 /* --- nothing matches --------------------------------------------------------------------------------------------- */
 

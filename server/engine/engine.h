@@ -32,6 +32,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     const struct policy *policy;         /* NULL = every candidate is allowed */
     bool fork_jobs;                      /* policy.fork_jobs: allow */
     bool bare_self_hosted;               /* policy.bare_self_hosted: allow */
+    bool one_line;                       /* policy.one_line: allow */
     struct httpc *http;                  /* for users_from_json of .access.yml; NULL: none is read */
     const char *const *users_json_hosts; /* policy.users_json_hosts: where it may lie */
     size_t n_users_json_hosts;

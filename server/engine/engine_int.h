@@ -176,7 +176,8 @@ struct choice {
     enum job_want want;                  /* MACHINE: runners[0..n) in order, NOTHING or REFUSED: reason says why */
     const struct cirun_runner **runners; /* they borrow from the lookup */
     size_t n;
-    bool is_own; /* they are of the repository's own file */
+    struct cirun_yml *oneline; /* owns the runner of a one-line label; NULL = none */
+    bool is_own;               /* they are of the repository's own file */
     char reason[1000];
     struct store_cause cause; /* of a refusal */
     struct choice_verdict {   /* who may use what, as it was decided: for the log and the timeline */

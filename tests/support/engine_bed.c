@@ -41,7 +41,8 @@ void bed_up(struct bed *w)
                             .http = w->http,
                             .fork_jobs = w->fork_jobs,
                             .policy = w->policy,
-                            .bare_self_hosted = true};
+                            .bare_self_hosted = true,
+                            .one_line = !w->no_one_line};
     struct err e;
 
     w->github = github_new(&gc);

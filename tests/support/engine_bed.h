@@ -26,7 +26,7 @@ struct bed {
     struct store *store;
     struct db *db; /* a second look at its tables */
     struct engine *g;
-    bool fork_jobs;
+    bool fork_jobs, no_one_line;
     const struct policy *policy; /* from the next bed_up on; NULL = everything is allowed */
 };
 

@@ -1,0 +1,150 @@
+/* Labels to a verdict: own file, global file, one-line form. */
+#include "server/base/json.h"
+#include "server/base/mem.h"
+#include "server/base/text.h"
+#include "server/cli/plan_int.h"
+#include "server/engine/match_oneline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct matching {
+    struct planning *p;
+    const struct cirun_runner **runners;
+    size_t n;
+    struct cirun_yml *oneline; /* owned */
+    const char *source;        /* the file that serves it */
+    char reason[PLAN_REASON_MAX];
+};
+
+static void matching_clear(struct matching *m)
+{
+    cirun_yml_free(m->oneline);
+    free(m->runners);
+}
+
+static enum match_verdict in_file(struct matching *m, const json_t *labels, const struct cirun_yml *yml, bool bare)
+{
+    const struct planning *p = m->p;
+    const struct match_job job = {labels, p->workflow_path, bare};
+
+    free(m->runners);
+    m->runners = mem_calloc(yml->n_runners + 1, sizeof(*m->runners));
+    return match_job(&job, yml, m->runners, &m->n, m->reason, sizeof(m->reason));
+}
+
+static enum match_verdict in_one_line(struct matching *m, const json_t *labels)
+{
+    const struct match_job job = {labels, m->p->workflow_path, false};
+    enum match_verdict v;
+
+    v = match_oneline(&job, &m->oneline, m->reason, sizeof(m->reason));
+    if (v == MATCH_NOT_OURS || strcmp(conf_str(m->p->conf->policy, "one_line"), "allow") != 0) {
+        if (v == MATCH_FOUND)
+            (void)snprintf(m->reason, sizeof(m->reason),
+                           "the one-line form of a label is switched off by the operator (policy.one_line)");
+        return v == MATCH_FOUND ? MATCH_REFUSED : v;
+    }
+    if (v != MATCH_FOUND)
+        return v;
+    free(m->runners);
+    m->runners = mem_calloc(1, sizeof(*m->runners));
+    m->runners[0] = &m->oneline->runners[0];
+    m->n = 1;
+    m->source = "one-line label";
+    return v;
+}
+
+/* Which one serves it; what the repository's own file says of a job that none serves counts most. */
+static enum match_verdict match_all(struct matching *m, const json_t *labels)
+{
+    static const struct cirun_yml none;
+    const struct planning *p = m->p;
+    const struct cirun_yml *own = p->yml != NULL ? p->yml : &none;
+    bool bare = strcmp(conf_str(p->conf->policy, "bare_self_hosted"), "allow") == 0;
+    enum match_verdict v = in_file(m, labels, own, bare), line;
+    char first[PLAN_REASON_MAX];
+
+    m->source = p->file;
+    if (v == MATCH_FOUND)
+        return v;
+    if (p->yml == NULL && v == MATCH_REFUSED)
+        (void)snprintf(m->reason, sizeof(m->reason), "there is no %.200s, and the labels are of no one-line form",
+                       p->file);
+    (void)snprintf(first, sizeof(first), "%s", m->reason);
+    if (p->global != NULL && in_file(m, labels, p->global, false) == MATCH_FOUND) {
+        m->source = p->global_file;
+        return MATCH_FOUND;
+    }
+    m->n = 0;
+    line = in_one_line(m, labels);
+    if (line == MATCH_NOT_OURS)
+        (void)snprintf(m->reason, sizeof(m->reason), "%s", first);
+    return line != MATCH_NOT_OURS ? line : v;
+}
+
+static const char *verdict_name(enum plan_verdict v)
+{
+    static const char *const names[] = {"served", "not_ours", "refused"};
+
+    return names[v];
+}
+
+/* All candidates are skipped: the first one's reason stands for all. */
+static const char *first_skip(const json_t *candidates)
+{
+    const char *why = json_string_value(json_object_get(json_array_get(candidates, 0), "skipped"));
+
+    return why != NULL ? why : "no candidate is left";
+}
+
+static int plan_new(struct planning *p, const json_t *labels, json_t **out, struct err *e)
+{
+    AUTO(matching_clear) struct matching m = {.p = p};
+    AUTO_JSON json_t *candidates = json_array();
+    enum plan_verdict verdict = PLAN_REFUSED;
+    size_t n_usable = 0;
+
+    switch (match_all(&m, labels)) {
+    case MATCH_FOUND:
+        if (plan_candidates(p, m.runners, m.n, candidates, &n_usable, e))
+            return -1;
+        verdict = n_usable > 0 ? PLAN_SERVED : PLAN_REFUSED;
+        if (n_usable == 0)
+            (void)snprintf(m.reason, sizeof(m.reason), "every candidate is skipped: %.400s", first_skip(candidates));
+        text_tidy(m.reason);
+        break;
+    case MATCH_NOT_OURS:
+        verdict = PLAN_NOT_OURS;
+        (void)snprintf(m.reason, sizeof(m.reason), "no label begins with cirun, and no runner has them");
+        break;
+    case MATCH_REFUSED:
+        break;
+    }
+    return js_pack(e, out, "{s:O, s:s, s:s*, s:s*, s:O}", "labels", labels, "verdict", verdict_name(verdict), "source",
+                   m.n > 0 ? m.source : NULL, "reason", verdict != PLAN_SERVED ? m.reason : NULL, "candidates",
+                   candidates);
+}
+
+int plan_labels(struct planning *p, const json_t *labels, const json_t **out, enum plan_verdict *verdict, struct err *e)
+{
+    AUTO_FREE char *key = NULL;
+    json_t *found;
+    const char *name;
+
+    if (p->known == NULL)
+        p->known = json_object();
+    if (js_dump(labels, &key, e))
+        return -1;
+    found = json_object_get(p->known, key);
+    if (found == NULL) {
+        if (plan_new(p, labels, &found, e))
+            return -1;
+        if (json_object_set_new(p->known, key, found) != 0)
+            return err_set(e, ERR_BUG, "a plan could not be kept");
+    }
+    name = json_string_value(json_object_get(found, "verdict"));
+    *verdict = strcmp(name, "served") == 0 ? PLAN_SERVED : strcmp(name, "refused") == 0 ? PLAN_REFUSED : PLAN_NOT_OURS;
+    *out = found;
+    return 0;
+}
