@@ -4,7 +4,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 #include "server/engine/match.h"
 
 #include <stdio.h>
@@ -17,6 +17,7 @@ struct decision {
     const char *plan_json, *reason;
     struct store_cause cause; /* why it waits or is refused */
     int64_t now_ms;
+    bool asks_idle; /* the file asks for warm runners */
 };
 
 static struct verdict verdict_of(const struct decision *d)
@@ -41,7 +42,9 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     /* the installation may have been looked up meanwhile: merging fills it in */
     if (store_job_merge(t, j, &before, &moved, e) || verdict_put(t, d->g, &v, e))
         return -1;
-    return d->want == WANT_MACHINE ? balance_strike(t, &b, e) : 0;
+    if (d->want != WANT_MACHINE)
+        return 0;
+    return idle_admitted(t, j, d->plan_json, d->asks_idle, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
 }
 
 static int record(const struct decision *decided, struct err *e)
@@ -62,6 +65,15 @@ static int record(const struct decision *decided, struct err *e)
 static int refuse(struct engine *g, const struct job *j, struct store_cause cause, const char *reason, struct err *e)
 {
     return record(&(struct decision){.g = g, .j = j, .want = WANT_REFUSED, .reason = reason, .cause = cause}, e);
+}
+
+static int admit(struct engine *g, const struct job *j, const struct cirun_yml *file, const char *plan, struct err *e)
+{
+    struct decision d = {.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = ""};
+
+    for (size_t i = 0; i < file->n_runners; i++)
+        d.asks_idle = d.asks_idle || file->runners[i].idle.kind != IDLE_NONE;
+    return record(&d, e);
 }
 
 static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, struct err *e)
@@ -106,6 +118,14 @@ static int refuse_match(struct engine *g, const struct job *j, const struct ciru
                   reason, e);
 }
 
+int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n, char **plan, struct err *e)
+{
+    char reason[480];
+
+    n = bootable(runners, n, reason, sizeof(reason));
+    return n > 0 ? plan_for(g, runners, n, plan, e) : err_set(e, ERR_INVALID, "%s", reason);
+}
+
 /* Labels against the file; a missing file has no runners. */
 static int match_file(struct engine *g, const struct job *j, const struct lookup *l,
                       const struct cirun_runner **runners, struct err *e)
@@ -138,7 +158,8 @@ static int match_file(struct engine *g, const struct job *j, const struct lookup
         return refuse(g, j, place, reason, e);
     if (plan_for(g, runners, n, &plan, &why))
         return refuse(g, j, place, why.msg, e);
-    return record(&(struct decision){.g = g, .j = j, .want = WANT_MACHINE, .plan_json = plan, .reason = ""}, e);
+    idle_learn_reach(g, j);
+    return admit(g, j, file, plan, e);
 }
 
 static int match_and_record(struct engine *g, const struct job *j, const struct lookup *l, struct err *e)

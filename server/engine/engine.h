@@ -30,6 +30,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
     bool fork_jobs;         /* policy.fork_jobs: allow */
     bool bare_self_hosted;  /* policy.bare_self_hosted: allow */
+    bool idle_public;       /* policy.idle_public: allow: warm runners in public repositories, forks or not */
     const char *runner_url; /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
     const char *runner_sha256;
 };
@@ -47,6 +48,8 @@ typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int r
 /* Store a delivery, its job and the tasks that follow in one transaction. done runs on another thread once that is on
  * disk (rc 0), or could not be (rc -1: answer 503). Takes the strings out of *job. guid is copied. */
 void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
+/* The same for a push to a default branch, as event_parse gives it. */
+void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg);
 /* Deliveries wait for this: one call after several lets one commit serve them all. */
 void engine_flush(struct engine *g);
 

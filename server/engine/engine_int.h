@@ -74,10 +74,16 @@ int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, st
 /* --- decide.c: TASK_JOB */
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
+/* The chain of these runners, in order, as far as this build can boot them; ERR_INVALID with the reason when there is
+ * none. Changes the list. The caller frees *plan. */
+int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n, char **plan, struct err *e) MUST_USE;
+
 /* --- machine.c: what launch.c, check.c and end.c share */
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 void machine_ref(const struct machine *m, struct instance *ref);
-struct github_repo machine_repo(const struct machine *m);
+/* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
+bool machine_is_org(const struct machine *m);
+struct github_repo machine_repo(const struct machine *m); /* whose its runner is */
 /* Its runner at GitHub, if it has one or may have. ERR_CONFLICT: it is running a job. */
 int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 /* As `edit`: what the cloud calls it; arg is the struct instance. */
@@ -88,7 +94,8 @@ void machine_note_instance(struct machine *m, void *instance);
 struct machine_change {
     const char *name;
     enum fsm_event event;
-    int64_t repo_id;                            /* 0 = any; else a machine of another one is left alone */
+    int64_t repo_id;                            /* 0 = any; else a machine of another one is left alone, */
+    const char *repo;                           /* and an organisation's unless this owner/name is its own */
     const char *reason;                         /* stored and shown; NULL = keep */
     void (*edit)(struct machine *m, void *arg); /* NULL = none */
     void *edit_arg;

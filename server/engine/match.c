@@ -29,7 +29,7 @@ static bool same_label(const char *job_label, const char *runner_label)
     return true;
 }
 
-static bool is_system_label(const char *label)
+bool match_is_system_label(const char *label)
 {
     for (size_t i = 0; i < ARRAY_LEN(system_labels); i++) {
         if (text_ieq(label, system_labels[i]))
@@ -95,7 +95,7 @@ static bool only_system_labels(const json_t *labels)
 
     json_array_foreach(labels, i, label)
     {
-        if (!is_system_label(json_string_value(label)))
+        if (!match_is_system_label(json_string_value(label)))
             return false;
     }
     return true;
@@ -131,7 +131,7 @@ static void explain_no_match(const struct match_job *job, const struct cirun_yml
     }
     json_array_foreach(job->labels, i, label)
     {
-        bool found = is_system_label(json_string_value(label));
+        bool found = match_is_system_label(json_string_value(label));
 
         for (size_t k = 0; k < n && !found; k++)
             found = same_label(json_string_value(label), known[k]);

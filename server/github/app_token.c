@@ -38,8 +38,15 @@ static int mint_body(const struct github_call *c, char **out, struct err *e)
     case GITHUB_SCOPE_RUNNERS:
         rc = js_pack(e, &permissions, "{s:s}", "administration", "write");
         break;
+    case GITHUB_SCOPE_ORG_RUNNERS:
+        rc = js_pack(e, &permissions, "{s:s}", "organization_self_hosted_runners", "write");
+        break;
     }
-    if (rc || js_pack(e, &body, "{s:[I], s:O}", "repository_ids", (json_int_t)c->repo_id, "permissions", permissions))
+    if (rc == 0 && c->repo_id == 0)
+        rc = js_pack(e, &body, "{s:O}", "permissions", permissions);
+    else if (rc == 0)
+        rc = js_pack(e, &body, "{s:[I], s:O}", "repository_ids", (json_int_t)c->repo_id, "permissions", permissions);
+    if (rc)
         return -1;
     return js_dump(body, out, e);
 }

@@ -104,7 +104,7 @@ int store_machine_counts(struct store_tx *t, int64_t *counts, struct err *e) MUS
 
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
-enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2 };
+enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2, TASK_IDLE = 3 };
 
 /* Smaller is more urgent. */
 enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3 };
@@ -112,7 +112,7 @@ enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_C
 struct task {
     int64_t id, generation;
     enum task_kind kind;
-    char subject[64]; /* job id in decimal, or machine name */
+    char subject[64]; /* job id in decimal, machine name, or source of warm runners (store_idle.h) */
     int attempts;     /* claims since it was put or last finished without retry */
 };
 
