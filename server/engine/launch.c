@@ -137,6 +137,12 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
 
 /* --- one candidate -------------------------------------------------------------------------------------------- */
 
+/* After this the machine powers itself off when no job has begun on it. A warm one waits for as long as it lives. */
+static int64_t take_job_within_ms(const struct attempt *a)
+{
+    return a->m->job_id == 0 ? a->m->expires_ms - a->m->launched_ms : a->g->c.boot_deadline_ms;
+}
+
 static int render(const struct attempt *a, const struct engine_cloud *cloud, const struct machine_spec *s,
                   struct secret **out, struct err *e)
 {
@@ -152,7 +158,7 @@ static int render(const struct attempt *a, const struct engine_cloud *cloud, con
                                  .runner_url = boots->url,
                                  .runner_sha256 = boots->sha256,
                                  .expires_s = a->m->expires_ms / 1000,
-                                 .boot_deadline_s = a->g->c.boot_deadline_ms / 1000,
+                                 .boot_deadline_s = take_job_within_ms(a) / 1000,
                                  .jit = a->jit};
 
     return bootstrap_render(&p, cloud->ops->user_data_max, out, e);

@@ -81,6 +81,16 @@ static void test_idle_pool__a_push_makes_exactly_so_many_and_they_carry_the_runn
     assert_int_equal(memcloud_made(w->aws), 3);
 }
 
+static void test_idle_pool__a_warm_machine_does_not_power_itself_off_for_want_of_a_job(void **state)
+{
+    struct bed *w = *state;
+
+    push(w, "    idle: {replicas: 1}\n");
+    assert_non_null(strstr(bed_call(w->aws, 0).text, "\nMUSTER_BOOT_DEADLINE=21600\n")); /* its whole lifetime */
+    (void)queue(w, "cirun-warm--1");
+    assert_non_null(strstr(bed_call(w->aws, 1).text, "\nMUSTER_BOOT_DEADLINE=900\n"));
+}
+
 static void test_idle_pool__a_job_that_fits_takes_a_warm_one_without_a_launch_and_it_is_replaced_at_once(void **state)
 {
     struct bed *w = *state;
@@ -345,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_push_makes_exactly_so_many_and_they_carry_the_runner_s_labels),
+        T(a_warm_machine_does_not_power_itself_off_for_want_of_a_job),
         T(a_job_that_fits_takes_a_warm_one_without_a_launch_and_it_is_replaced_at_once),
         T(github_may_give_it_to_a_job_before_we_know_and_it_is_replaced_all_the_same),
         T(a_suffix_never_takes_a_warm_one_and_no_more_does_another_runner_s_job),
