@@ -25,6 +25,8 @@ struct api_conf {                     /* borrowed, outlives the server */
     size_t n_webhook_secrets;
     /* Store a delivery: engine_deliver with its engine as arg; tests pass their own. Must not block. */
     void (*deliver)(void *arg, const char *guid, struct job *job, engine_delivered_fn *done, void *done_arg);
+    /* The same for a push: engine_pushed; NULL = nobody wants them. */
+    void (*pushed)(void *arg, const char *guid, struct job *push, engine_delivered_fn *done, void *done_arg);
     /* Called once after all deliveries of one turn of the loop; NULL = none. */
     void (*flush)(void *arg);
     void *deliver_arg;

@@ -153,7 +153,9 @@ static int parse(struct request *r, const char *event, enum event_verdict *verdi
     return event_parse(event, decoded.p != NULL ? decoded.p : "", decoded.len, now_ms, verdict, job, e);
 }
 
-static enum MHD_Result hand_over(struct request *r, struct job *job)
+static enum MHD_Result hand_over(struct request *r, struct job *job,
+                                 void (*take)(void *arg, const char *guid, struct job *job, engine_delivered_fn *done,
+                                              void *done_arg))
 {
     const struct api_conf *conf = &r->x->conf;
     size_t n = strnlen(job->repo, sizeof(r->repo) - 1);
@@ -165,7 +167,7 @@ static enum MHD_Result hand_over(struct request *r, struct job *job)
     r->handover = handover_new(r->x->queue, r);
     request_body_drop(r);
     conn_move(r->conns, r->conn, CONN_WAITING, r->x->now_ms);
-    conf->deliver(conf->deliver_arg, r->guid, job, handover_done, r->handover);
+    take(conf->deliver_arg, r->guid, job, handover_done, r->handover);
     return MHD_YES;
 }
 
@@ -191,7 +193,9 @@ static enum MHD_Result judge(struct request *r)
     case EVENT_IGNORED:
         return accept_quietly(r, ANSWER_IGNORED);
     case EVENT_JOB:
-        return hand_over(r, &job);
+        return hand_over(r, &job, r->x->conf.deliver);
+    case EVENT_PUSH:
+        return r->x->conf.pushed != NULL ? hand_over(r, &job, r->x->conf.pushed) : accept_quietly(r, ANSWER_IGNORED);
     }
     return MHD_NO;
 }

@@ -135,6 +135,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .boot_deadline_ms = conf_int(c->limits, "boot_deadline"),
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
+                                 .idle_public = strcmp(conf_str(c->policy, "idle_public"), "allow") == 0,
                                  .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,
                                  .users_json_hosts = users_json_hosts,
                                  .n_users_json_hosts = ARRAY_LEN(users_json_hosts),
@@ -166,6 +167,11 @@ static void deliver(void *arg, const char *guid, struct job *job, engine_deliver
     engine_deliver(arg, guid, job, done, done_arg);
 }
 
+static void pushed(void *arg, const char *guid, struct job *push, engine_delivered_fn *done, void *done_arg)
+{
+    engine_pushed(arg, guid, push, done, done_arg);
+}
+
 static void flush(void *arg)
 {
     engine_flush(arg);
@@ -183,6 +189,7 @@ static struct api_conf api_settings(struct daemon *d)
                            .admin_listen = conf_str(c->server, "admin_listen"),
                            .admin_token = conf_secret(c->server, "admin_token"),
                            .deliver = deliver,
+                           .pushed = pushed,
                            .flush = flush,
                            .deliver_arg = d->engine,
                            .agents = d->agents,

@@ -141,7 +141,7 @@ static const struct yaml_node *try_extra(const struct trial *t, const struct mac
 
 static const char *os_of(const struct machine_spec *s)
 {
-    return plan_os(&(struct cirun_candidate){.image = s->image});
+    return s->os != NULL ? s->os : "linux";
 }
 
 /* Put a sound value in the place of one that it is about; NULL: none. */
@@ -211,7 +211,7 @@ static void check_candidate(struct trial *t, const struct cirun_candidate *c)
                              .gpu = t->r->gpu,
                              .gpus = t->r->gpus,
                              .gpu_memory_gb = t->r->gpu_memory_gb,
-                             .os = plan_os(c),
+                             .os = plan_os(t->r, c),
                              .spot = c->spot};
     AUTO_JSON json_t *extra = t->r->extra != NULL ? yaml_to_json(t->r->extra) : json_object();
 

@@ -149,7 +149,7 @@ static bool has(const struct cirun_runner *r, const char *label)
     }
     if (r->n_candidates == 0)
         return same(label, "self-hosted");
-    return same(label, "self-hosted") || same(label, plan_os(&r->candidates[0])) ||
+    return same(label, "self-hosted") || same(label, plan_os(r, &r->candidates[0])) ||
            same(label, plan_arch(r, &r->candidates[0]));
 }
 

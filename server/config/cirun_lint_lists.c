@@ -97,7 +97,7 @@ static void check_arch(struct lint *l, const struct cirun_runner *r, const struc
             l, lint_place(r, "machine_image", c->image), "arch-mismatch",
             "the image %.80s is for %s, but %.60s is %s: it does not boot; take an image or a type of the other kind",
             c->image, image, c->instance_type, type);
-    else if (image == NULL && strcmp(type, "arm64") == 0 && strcmp(plan_os(c), "windows") == 0 &&
+    else if (image == NULL && strcmp(type, "arm64") == 0 && strcmp(plan_os(r, c), "windows") == 0 &&
              strcmp(r->cloud, "azure") != 0)
         lint_say(l, lint_place(r, "instance_type", c->instance_type), "arch-mismatch",
                  "%.60s is arm64, and %s has no Windows for it: take an x64 type", c->instance_type, r->cloud);

@@ -16,7 +16,7 @@ static bool is_lume(const struct cirun_runner *r, const struct cirun_candidate *
     if (strcmp(r->cloud, "on_prem") != 0)
         return false;
     if (executor == NULL)
-        return strcmp(plan_os(c), "macos") == 0;
+        return strcmp(plan_os(r, c), "macos") == 0;
     return executor->kind == YAML_SCALAR && strcmp(executor->text, "lume") == 0;
 }
 

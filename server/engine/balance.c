@@ -5,7 +5,7 @@
 #include "server/base/id.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,10 +39,15 @@ static int want_one(struct store_tx *t, const struct balance *b, bool *made, str
     AUTO_JOB struct job j = {0};
     AUTO_MACHINE struct machine m = {0};
     int64_t failed;
+    bool claimed;
 
     if (store_job_next_unserved(t, b->repo_id, b->label_key, &j, made, e))
         return -1;
     if (!*made)
+        return 0;
+    if (idle_claim(t, &j, b->now_ms, &claimed, e))
+        return -1;
+    if (claimed)
         return 0;
     if (store_machine_failures(t, j.id, &failed, e))
         return -1;
@@ -94,8 +99,12 @@ static int mark_one(void *arg, const struct machine *m, struct err *e)
     struct marking *k = arg;
     struct machine copy = *m;
     const struct balance *b = k->b;
-    bool changed;
+    bool changed, returned;
 
+    if (idle_return(k->t, m, b->now_ms, &returned, e))
+        return -1;
+    if (returned)
+        return 0;
     if (m->state == M_WANTED && m->launched_ms == 0 && m->runner_id == 0) {
         copy.state = M_ENDING;
         return store_machine_update(k->t, &copy, m->state, &changed, e) ||

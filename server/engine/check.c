@@ -13,6 +13,7 @@
 
 #define CHECK_BOOTING_MS (60 * 1000)
 #define CHECK_SELDOM_MS (5 * 60 * 1000)
+#define FORBIDDEN_MS (15 * 60 * 1000) /* the App was removed: so long it may be a mistake */
 
 struct check {
     struct engine *g;
@@ -114,6 +115,9 @@ static int retire(struct check *c, struct err *e)
         if (cause.kind == ERR_CONFLICT)
             return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
         log_warn(EV("machine.unretired"), FS("machine", c->m->name), FE(&cause));
+        if (cause.kind == ERR_AUTH && c->now_ms >= c->m->surplus_ms + c->g->c.idle_grace_ms + FORBIDDEN_MS)
+            return change(c, FSM_DROP, "no job waits for it any more, and GitHub no longer lets us remove its runner",
+                          e);
         return 0;
     }
     return change(c, FSM_DROP, "no job waits for it any more", e);

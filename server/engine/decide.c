@@ -2,7 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 #include "server/engine/match.h"
 
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct decision {
     struct store_cause cause;    /* why it waits or is refused */
     const struct choice *choice; /* NULL: it did not come to that */
     int64_t now_ms;
+    bool asks_idle; /* the file asks for warm runners */
 };
 
 static struct verdict verdict_of(const struct decision *d)
@@ -67,7 +68,9 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     /* the installation may have been looked up meanwhile: merging fills it in */
     if (store_job_merge(t, j, &before, &moved, e) || access_tx(t, d, e) || verdict_put(t, d->g, &v, e))
         return -1;
-    return d->want == WANT_MACHINE ? balance_strike(t, &b, e) : 0;
+    if (d->want != WANT_MACHINE)
+        return 0;
+    return idle_admitted(t, j, d->plan_json, d->asks_idle, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
 }
 
 static int record(const struct decision *decided, struct err *e)
@@ -91,8 +94,8 @@ static int refuse(struct engine *g, const struct job *j, struct store_cause caus
     return record(&(struct decision){.g = g, .j = j, .want = WANT_REFUSED, .reason = reason, .cause = cause}, e);
 }
 
-static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan,
-                    char **skipped, struct err *e)
+static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, char **skipped,
+                    struct err *e)
 {
     struct release_found found[RELEASES];
     struct plan_release releases[RELEASES];
@@ -138,8 +141,31 @@ static size_t bootable(const struct cirun_runner **runners, size_t n, char *why,
     return kept;
 }
 
+int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n, char **plan, struct err *e)
+{
+    AUTO_FREE char *skipped = NULL;
+    char reason[480];
+
+    n = bootable(runners, n, reason, sizeof(reason));
+    if (n == 0)
+        return err_set(e, ERR_INVALID, "%s", reason);
+    if (plan_for(g, runners, n, plan, &skipped, e))
+        return -1;
+    return *plan != NULL ? 0 : err_set(e, ERR_INVALID, "%s", skipped);
+}
+
+static bool asks_idle(const struct cirun_yml *file)
+{
+    for (size_t i = 0; file != NULL && i < file->n_runners; i++) {
+        if (file->runners[i].idle.kind != IDLE_NONE)
+            return true;
+    }
+    return false;
+}
+
 /* What the job may have, to a plan; what this build cannot boot is left out. */
-static int plan_and_record(struct engine *g, const struct job *j, struct choice *c, struct err *e)
+static int plan_and_record(struct engine *g, const struct job *j, const struct lookup *l, struct choice *c,
+                           struct err *e)
 {
     struct decision d = {.g = g, .j = j, .want = c->want, .reason = c->reason, .cause = c->cause, .choice = c};
     AUTO_FREE char *plan = NULL, *skipped = NULL;
@@ -167,8 +193,10 @@ static int plan_and_record(struct engine *g, const struct job *j, struct choice 
         d.reason = skipped;
         return record(&d, e);
     }
+    idle_learn_reach(g, j);
     return record(&(struct decision){.g = g,
                                      .j = j,
+                                     .asks_idle = asks_idle(l->file),
                                      .want = WANT_MACHINE,
                                      .plan_json = plan,
                                      .reason = skipped != NULL ? skipped : "",
@@ -205,7 +233,7 @@ static int decide(struct engine *g, struct job *j, bool last_try, struct err *e)
         return refuse(g, j, first_error(l.file), why.msg, e);
     if (choose_runners(g, j, &l, last_try, &c, e))
         return -1;
-    return plan_and_record(g, j, &c, e);
+    return plan_and_record(g, j, &l, &c, e);
 }
 
 struct job_read {

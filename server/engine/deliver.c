@@ -2,7 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +38,7 @@ static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
     struct machine_change c = {.name = j->runner_name,
                                .event = taken ? FSM_TAKEN : FSM_FINISHED,
                                .repo_id = j->repo_id,
+                               .repo = j->repo,
                                .reason = taken ? NULL : "its job is completed",
                                .edit = take_job,
                                .edit_arg = &d->job.id,
@@ -97,7 +98,17 @@ static void delivered(void *arg, int rc, const struct err *e)
     free(d);
 }
 
-void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg)
+static int pushed_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct delivery *d = arg;
+
+    if (store_delivery_put(t, d->guid, d->now_ms, &d->known, e))
+        return -1;
+    return d->known ? 0 : idle_pushed(t, &d->job, d->now_ms, e);
+}
+
+static void enqueue(struct engine *g, const char *guid, struct job *job, store_fn *fn, engine_delivered_fn *done,
+                    void *arg)
 {
     struct delivery *d = mem_zalloc(sizeof(*d));
 
@@ -108,7 +119,17 @@ void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_
     d->now_ms = clock_now_ms();
     d->done = done;
     d->arg = arg;
-    store_enqueue(g->c.store, deliver_tx, d, delivered, d);
+    store_enqueue(g->c.store, fn, d, delivered, d);
+}
+
+void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg)
+{
+    enqueue(g, guid, job, deliver_tx, done, arg);
+}
+
+void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg)
+{
+    enqueue(g, guid, push, pushed_tx, done, arg);
 }
 
 void engine_flush(struct engine *g)

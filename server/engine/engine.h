@@ -29,11 +29,12 @@ struct engine_conf { /* borrowed, outlives the engine */
     const char *deployment;
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
-    const struct policy *policy;         /* NULL = every candidate is allowed */
-    bool fork_jobs;                      /* policy.fork_jobs: allow */
-    bool bare_self_hosted;               /* policy.bare_self_hosted: allow */
-    bool one_line;                       /* policy.one_line: allow */
-    struct httpc *http;                  /* for users_from_json of .access.yml; NULL: none is read */
+    const struct policy *policy; /* NULL = every candidate is allowed */
+    bool fork_jobs;              /* policy.fork_jobs: allow */
+    bool bare_self_hosted;       /* policy.bare_self_hosted: allow */
+    bool idle_public;            /* policy.idle_public: allow: warm runners in public repositories, forks or not */
+    bool one_line;               /* policy.one_line: allow */
+    struct httpc *http;          /* for users_from_json of .access.yml; NULL: none is read */
     const char *const *users_json_hosts; /* policy.users_json_hosts: where it may lie */
     size_t n_users_json_hosts;
     bool users_json_private; /* policy.users_json_private: allow; they may have private addresses */
@@ -55,6 +56,8 @@ typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int r
 /* Store a delivery, its job and the tasks that follow in one transaction. done runs on another thread once that is on
  * disk (rc 0), or could not be (rc -1: answer 503). Takes the strings out of *job. guid is copied. */
 void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
+/* The same for a push to a default branch, as event_parse gives it. */
+void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg);
 /* Deliveries wait for this: one call after several lets one commit serve them all. */
 void engine_flush(struct engine *g);
 

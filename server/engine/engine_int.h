@@ -82,10 +82,16 @@ int sift_check(const struct engine *g, const struct machine_spec *s, struct err 
  * something; the caller frees it. */
 int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;
 
+/* The chain of these runners, in order, as far as this build can boot them; ERR_INVALID with the reason when there is
+ * none. Changes the list. The caller frees *plan. */
+int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n, char **plan, struct err *e) MUST_USE;
+
 /* --- machine.c: what launch.c, check.c and end.c share */
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 void machine_ref(const struct machine *m, struct instance *ref);
-struct github_repo machine_repo(const struct machine *m);
+/* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
+bool machine_is_org(const struct machine *m);
+struct github_repo machine_repo(const struct machine *m); /* whose its runner is */
 /* Its runner at GitHub, if it has one or may have. ERR_CONFLICT: it is running a job. */
 int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 /* As `edit`: what the cloud calls it; arg is the struct instance. */
@@ -96,7 +102,8 @@ void machine_note_instance(struct machine *m, void *instance);
 struct machine_change {
     const char *name;
     enum fsm_event event;
-    int64_t repo_id;                            /* 0 = any; else a machine of another one is left alone */
+    int64_t repo_id;                            /* 0 = any; else a machine of another one is left alone, */
+    const char *repo;                           /* and an organisation's unless this owner/name is its own */
     const char *reason;                         /* stored and shown; NULL = keep */
     void (*edit)(struct machine *m, void *arg); /* NULL = none */
     void *edit_arg;

@@ -2,10 +2,11 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud)
 {
@@ -24,8 +25,15 @@ void machine_ref(const struct machine *m, struct instance *ref)
     (void)snprintf(ref->name, sizeof(ref->name), "%s", m->name);
 }
 
+bool machine_is_org(const struct machine *m)
+{
+    return strchr(m->repo, '/') == NULL;
+}
+
 struct github_repo machine_repo(const struct machine *m)
 {
+    if (machine_is_org(m)) /* whichever repository's job it waits for */
+        return (struct github_repo){m->installation_id, 0, m->repo};
     return (struct github_repo){m->installation_id, m->repo_id, m->repo};
 }
 
@@ -100,16 +108,28 @@ static int write_change(struct store_tx *t, struct machine_change *c, struct mac
                            e);
 }
 
+/* Who names a machine that he cannot have had: a runner's name can be anybody's. */
+static bool is_foreign(const struct machine_change *c, const struct machine *m)
+{
+    size_t n = strlen(m->repo);
+
+    if (c->repo_id == 0)
+        return false;
+    if (!machine_is_org(m))
+        return c->repo_id != m->repo_id;
+    return c->repo == NULL || strncasecmp(c->repo, m->repo, n) != 0 || c->repo[n] != '/';
+}
+
 int machine_change_tx(struct store_tx *t, void *change, struct err *e)
 {
     struct machine_change *c = change;
     AUTO_MACHINE struct machine m = {0};
-    bool found;
+    bool found, pooled;
 
     c->applied = false;
     if (store_machine_get(t, c->name, &m, &found, e))
         return -1;
-    if (!found || (c->repo_id != 0 && c->repo_id != m.repo_id) || !fsm_next(m.state, c->event, &c->after))
+    if (!found || is_foreign(c, &m) || !fsm_next(m.state, c->event, &c->after))
         return 0;
     c->before = m.state;
     if (write_change(t, c, &m, e))
@@ -120,10 +140,14 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
     if (c->after == M_ENDING && c->before != M_ENDING &&
         store_task_put(t, TASK_MACHINE, m.name, priority_of(c->after), c->now_ms, e))
         return -1;
+    if (c->after == M_IDLE && c->before != M_IDLE && idle_is_up(t, m.name, e))
+        return -1;
     if (is_supply(c->before) && !is_supply(c->after)) {
         struct balance b = {c->g, m.repo_id, m.label_key, c->now_ms, c->first_candidate};
 
-        return balance_strike(t, &b, e);
+        if (idle_left(t, c, &m, &pooled, e))
+            return -1;
+        return pooled ? 0 : balance_strike(t, &b, e);
     }
     return 0;
 }

@@ -30,7 +30,7 @@ static bool same_label(const char *job_label, const char *runner_label)
     return true;
 }
 
-static bool is_system_label(const char *label)
+bool match_is_system_label(const char *label)
 {
     for (size_t i = 0; i < ARRAY_LEN(system_labels); i++) {
         if (text_ieq(label, system_labels[i]))
@@ -96,7 +96,7 @@ bool match_is_bare(const json_t *labels)
 
     json_array_foreach(labels, i, label)
     {
-        if (!is_system_label(json_string_value(label)))
+        if (!match_is_system_label(json_string_value(label)))
             return false;
     }
     return true;
@@ -156,7 +156,7 @@ static const char *missing_label(const json_t *labels, const struct known *k)
     json_array_foreach(labels, i, label)
     {
         const char *text = json_string_value(label);
-        bool found = is_system_label(text);
+        bool found = match_is_system_label(text);
 
         for (size_t n = 0; n < k->n && !found; n++)
             found = same_label(text, k->labels[n]);

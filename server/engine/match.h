@@ -48,6 +48,8 @@ enum match_verdict {
 enum match_verdict match_job(const struct match_job *job, const struct cirun_yml *file,
                              const struct cirun_runner **runners, size_t *n, char *reason, size_t reason_size);
 
+bool match_is_system_label(const char *label); /* self-hosted, an OS, an architecture */
+
 /* "linux", "windows" or "macos", and "x64" or "arm64", as far as image and instance type tell. */
 const char *match_runner_os(const struct cirun_runner *r);
 const char *match_runner_arch(const struct cirun_runner *r);

@@ -18,6 +18,12 @@
 
 #define PULL "pull_from_api"
 
+/* After this the machine powers itself off when no job has begun on it. A warm one waits for as long as it lives. */
+static int64_t take_job_within_ms(const struct engine *g, const struct machine *m)
+{
+    return m->job_id == 0 ? m->expires_ms - m->launched_ms : g->c.boot_deadline_ms;
+}
+
 static struct bootstrap_params params_of(const struct engine *g, const struct machine *m, const struct plan *plan,
                                          const struct secret *jit)
 {
@@ -37,7 +43,7 @@ static struct bootstrap_params params_of(const struct engine *g, const struct ma
                                      .runner_url = boots->url,
                                      .runner_sha256 = boots->sha256,
                                      .expires_s = m->expires_ms / 1000,
-                                     .boot_deadline_s = g->c.boot_deadline_ms / 1000,
+                                     .boot_deadline_s = take_job_within_ms(g, m) / 1000,
                                      .jit = jit,
                                      .env_vars = plan->env_vars[m->candidate],
                                      .setup_info = plan->setup_info,

@@ -58,7 +58,9 @@ int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e
         return -1;
     if (json_array_size(kept) == p.n)
         return 0;
-    if (json_array_size(kept) > 0 && (js_pack(e, &doc, "{s:O}", "candidates", kept) || js_dump(doc, &fresh, e)))
+    doc = json_copy(p.doc); /* whatever else the plan says stays */
+    (void)json_object_set(doc, "candidates", kept);
+    if (json_array_size(kept) > 0 && js_dump(doc, &fresh, e))
         return -1;
     if (buf_take(&words, skipped, e))
         return -1;

@@ -1,5 +1,5 @@
 /* Which function a claimed task is for: a job's decision, or what the state of its machine asks for. */
-#include "server/engine/engine_int.h"
+#include "server/engine/idle.h"
 
 struct machine_read {
     const char *name;
@@ -43,5 +43,13 @@ static int run_machine(struct engine *g, const struct task *task, struct task_ne
 
 int task_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
 {
-    return task->kind == TASK_JOB ? decide_job(g, task, next, e) : run_machine(g, task, next, e);
+    switch (task->kind) {
+    case TASK_JOB:
+        return decide_job(g, task, next, e);
+    case TASK_MACHINE:
+        return run_machine(g, task, next, e);
+    case TASK_IDLE:
+        return idle_task(g, task, next, e);
+    }
+    return err_set(e, ERR_BUG, "a task of an unknown kind: %s", task->subject);
 }

@@ -78,6 +78,8 @@ void verdict_attempt(struct engine *g, const struct machine *m, const struct mac
     a.kind = kind;
     a.message = message;
     a.last_ms = clock_now_ms();
+    if (m->job_id == 0)
+        return; /* a warm runner's: nobody waits for it */
     if (store_write(g->c.store, attempt_tx, &a, &e))
         log_warn(EV("attempt.unsaid"), FS("machine", m->name), FE(&e));
 }
@@ -88,7 +90,7 @@ int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, st
     struct store_attempt a;
     struct err ignored;
 
-    if (m->taken_job_id != 0 || plan_parse(m->plan_json, &plan, &ignored) || m->candidate < 0 ||
+    if (m->job_id == 0 || m->taken_job_id != 0 || plan_parse(m->plan_json, &plan, &ignored) || m->candidate < 0 ||
         (size_t)m->candidate >= plan.n)
         return 0;
     a = attempt_of(m, &plan.specs[m->candidate]);

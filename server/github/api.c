@@ -51,6 +51,25 @@ static int add_repo(struct buf *out, const char *repo, struct err *e)
     return 0;
 }
 
+static bool is_org(const struct github_repo *r)
+{
+    return r->repo_id == 0 && strchr(r->repo, '/') == NULL;
+}
+
+/* "/repos/OWNER/NAME/actions" or "/orgs/NAME/actions" */
+static int add_actions(struct buf *out, const struct github_repo *r, struct err *e)
+{
+    if (is_org(r)) {
+        buf_adds(out, "/orgs");
+        if (add_segments(out, r->repo, e))
+            return err_wrap(e, "organisation \"%.100s\"", r->repo);
+    } else if (add_repo(out, r->repo, e)) {
+        return -1;
+    }
+    buf_adds(out, "/actions");
+    return 0;
+}
+
 /* ---- calls ---- */
 
 static struct github_call call_for(const struct github_repo *r, enum github_scope scope, const char *method)
@@ -62,6 +81,16 @@ static struct github_call call_for(const struct github_repo *r, enum github_scop
                                 .repo_name = slash != NULL ? slash + 1 : r->repo,
                                 .scope = scope,
                                 .method = method};
+}
+
+/* A call about self-hosted runners. */
+static struct github_call runners_call(const struct github_repo *r, const char *method)
+{
+    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, method);
+
+    if (is_org(r))
+        c.scope = GITHUB_SCOPE_ORG_RUNNERS;
+    return c;
 }
 
 static int perform(struct github *g, struct github_call *c, const struct buf *path, struct httpc_res *res,
@@ -106,6 +135,41 @@ int github_installation_of(struct github *g, const char *repo, int64_t *out, str
         return nonsense(&c, e);
     *out = id;
     return 0;
+}
+
+static int get_repo(struct github *g, struct github_call *c, const struct buf *path, struct github_repo_info *out,
+                    struct err *e)
+{
+    AUTO_JSON json_t *body = NULL;
+    struct github_repo_info info = {0};
+
+    if (get_json(g, c, path, &body, e))
+        return -1;
+    if (js_i64(body, "id", &info.id, e) || js_bool(body, "private", &info.is_private, e) ||
+        js_opt_bool(body, "archived", &info.archived, e))
+        return nonsense(c, e);
+    *out = info;
+    return 0;
+}
+
+int github_repo_get(struct github *g, const struct github_repo *r, struct github_repo_info *out, struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
+
+    return add_repo(&path, r->repo, e) || get_repo(g, &c, &path, out, e) ? -1 : 0;
+}
+
+int github_org_repo_get(struct github *g, const struct github_repo *org, const char *name, struct github_repo_info *out,
+                        struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    struct github_call c = runners_call(org, "GET");
+
+    buf_adds(&path, "/repos");
+    if (add_segment(&path, org->repo, strlen(org->repo), e) || add_segment(&path, name, strlen(name), e))
+        return err_wrap(e, "repository \"%.100s\"", name);
+    return get_repo(g, &c, &path, out, e);
 }
 
 void github_run_clear(struct github_run *r)
@@ -289,7 +353,7 @@ static int jit_body(const char *name, const char *labels_json, char **out, struc
         return err_wrap(e, "labels");
     if (check_labels(labels, e))
         return -1;
-    /* A repository's runners are all in group 1. */
+    /* A repository's runners are all in group 1, which is an organisation's default group too. */
     if (js_pack(e, &body, "{s:s, s:i, s:O, s:s}", "name", name, "runner_group_id", 1, "labels", labels, "work_folder",
                 "_work"))
         return -1;
@@ -325,11 +389,11 @@ int github_jitconfig(struct github *g, const struct github_repo *r, const char *
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
     AUTO_FREE char *body = NULL;
-    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "POST");
+    struct github_call c = runners_call(r, "POST");
 
-    if (add_repo(&path, r->repo, e) || jit_body(name, labels_json, &body, e))
+    if (add_actions(&path, r, e) || jit_body(name, labels_json, &body, e))
         return -1;
-    buf_adds(&path, "/actions/runners/generate-jitconfig");
+    buf_adds(&path, "/runners/generate-jitconfig");
     c.body_json = body;
     if (perform(g, &c, &path, &res, e))
         return -1;
@@ -353,12 +417,12 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
 {
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_JSON json_t *body = NULL;
-    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "GET");
+    struct github_call c = runners_call(r, "GET");
     json_t *runners;
 
-    if (add_repo(&path, r->repo, e))
+    if (add_actions(&path, r, e))
         return -1;
-    buf_adds(&path, "/actions/runners?per_page=100&name=");
+    buf_adds(&path, "/runners?per_page=100&name=");
     text_url_escape(&path, name, strlen(name));
     if (get_json(g, &c, &path, &body, e))
         return -1;
@@ -381,17 +445,41 @@ int github_runner_remove(struct github *g, const struct github_repo *r, int64_t 
     static const int known[] = {404, 422, 0};
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
-    struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "DELETE");
+    struct github_call c = runners_call(r, "DELETE");
 
-    if (add_repo(&path, r->repo, e))
+    if (add_actions(&path, r, e))
         return -1;
-    buf_addf(&path, "/actions/runners/%lld", (long long)runner_id);
+    buf_addf(&path, "/runners/%lld", (long long)runner_id);
     c.accept = known;
     if (perform(g, &c, &path, &res, e))
         return -1;
     if (res.status == 422)
         return err_set(e, ERR_CONFLICT, "runner %lld in %s is running a job: GitHub keeps it", (long long)runner_id,
                        r->repo);
+    return 0;
+}
+
+int github_org_group_get(struct github *g, const struct github_repo *org, struct github_runner_group *out,
+                         struct err *e)
+{
+    AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
+    AUTO_JSON json_t *body = NULL;
+    struct github_call c = runners_call(org, "GET");
+    struct github_runner_group group = {false, false};
+    const char *visibility = "all";
+
+    if (!is_org(org))
+        return err_set(e, ERR_BUG, "%s is no organisation", org->repo);
+    if (add_actions(&path, org, e))
+        return -1;
+    buf_adds(&path, "/runner-groups/1");
+    if (get_json(g, &c, &path, &body, e))
+        return -1;
+    if (js_bool(body, "allows_public_repositories", &group.allows_public, e) ||
+        js_opt_str(body, "visibility", &visibility, e))
+        return nonsense(&c, e);
+    group.selected = strcmp(visibility, "selected") == 0;
+    *out = group;
     return 0;
 }
 

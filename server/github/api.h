@@ -7,7 +7,8 @@
 
 #include "server/github/app.h"
 
-/* Which repository a call is for. repo_id 0: not known; then the name is what tokens are minted by. */
+/* Which repository a call is for. repo_id 0: not known; then the name is what tokens are minted by. Where a call says
+ * so also an organisation: its name alone, repo_id 0. */
 struct github_repo {
     int64_t installation_id, repo_id;
     const char *repo;
@@ -15,6 +16,17 @@ struct github_repo {
 
 /* apps/get-repo-installation: for payloads that did not name their installation. By JWT. */
 int github_installation_of(struct github *g, const char *repo, int64_t *out, struct err *e) MUST_USE;
+
+/* repos/get */
+struct github_repo_info {
+    int64_t id;
+    bool is_private, archived;
+};
+int github_repo_get(struct github *g, const struct github_repo *r, struct github_repo_info *out,
+                    struct err *e) MUST_USE;
+/* The same of an organisation's repository of which nothing but its name is known. */
+int github_org_repo_get(struct github *g, const struct github_repo *org, const char *name, struct github_repo_info *out,
+                        struct err *e) MUST_USE;
 
 /* actions/get-workflow-run: who started it and from where. */
 struct github_run {
@@ -45,12 +57,13 @@ int github_team_has(struct github *g, const struct github_repo *r, const char *s
 int github_role_get(struct github *g, const struct github_repo *r, const char *login, char out[128],
                     struct err *e) MUST_USE;
 
-/* actions/generate-runner-jitconfig-for-repo. labels_json: a JSON list of strings, 1 to 100.
+/* actions/generate-runner-jitconfig-for-repo and -for-org. labels_json: a JSON list of strings, 1 to 100.
  * ERR_CONFLICT: the name is taken. */
 int github_jitconfig(struct github *g, const struct github_repo *r, const char *name, const char *labels_json,
                      int64_t *runner_id, struct secret **jit, struct err *e) MUST_USE;
 
-/* actions/list-self-hosted-runners-for-repo with name=: what GitHub says of one runner. ERR_GONE: no such runner. */
+/* actions/list-self-hosted-runners-for-repo and -for-org with name=: what GitHub says of one runner. ERR_GONE: no such
+ * runner. */
 struct github_runner {
     int64_t id;
     bool online, busy;
@@ -58,8 +71,18 @@ struct github_runner {
 int github_runner_find(struct github *g, const struct github_repo *r, const char *name, struct github_runner *out,
                        struct err *e) MUST_USE;
 
-/* actions/delete-self-hosted-runner-from-repo. Gone already = 0; ERR_CONFLICT: it is running a job (422). */
+/* actions/delete-self-hosted-runner-from-repo and -from-org. Gone already = 0; ERR_CONFLICT: it is running a job (422).
+ */
 int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e) MUST_USE;
+
+/* actions/get-self-hosted-runner-group-for-org: the group that our runners of an organisation are in, the default one.
+ */
+struct github_runner_group {
+    bool allows_public; /* public repositories may use it */
+    bool selected;      /* only repositories that were chosen may */
+};
+int github_org_group_get(struct github *g, const struct github_repo *org, struct github_runner_group *out,
+                         struct err *e) MUST_USE;
 
 /* actions/list-runner-applications-for-repo: the runner release for one system ("linux", "windows") and
  * architecture ("x64", "arm64"). sha256 is empty when GitHub does not say. */

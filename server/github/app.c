@@ -48,6 +48,8 @@ const char *github_scope_name(enum github_scope scope)
         return "contents: read";
     case GITHUB_SCOPE_MEMBERS:
         return "members: read";
+    case GITHUB_SCOPE_ORG_RUNNERS:
+        return "organization_self_hosted_runners: write";
     }
     return "unknown";
 }
@@ -299,7 +301,8 @@ int github_call(struct github *g, const struct github_call *c, struct httpc_res 
 
     if (c->installation_id == 0 && c->repo_id == 0)
         return github_call_by_jwt(g, c, 0, res, e);
-    if (c->installation_id <= 0 || c->repo_id < 0 || (c->repo_id == 0 && c->repo_name == NULL))
+    if (c->installation_id <= 0 || c->repo_id < 0 ||
+        (c->scope == GITHUB_SCOPE_ORG_RUNNERS ? c->repo_id != 0 : c->repo_id == 0 && c->repo_name == NULL))
         return err_set(e, ERR_BUG, "a GitHub call names installation %lld and repository %lld",
                        (long long)c->installation_id, (long long)c->repo_id);
     if (gate_check(g->gates, c->installation_id, e) || try_with_token(g, c, false, &again, res, e))

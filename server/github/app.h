@@ -26,12 +26,13 @@ struct github_conf {
 struct github *github_new(const struct github_conf *c);
 void github_free(struct github *g); /* accepts NULL */
 
-/* What a token may do; each is minted for one repository. */
+/* What a token may do; each is minted for one repository, but for the organisation's. */
 enum github_scope {
-    GITHUB_SCOPE_READ,    /* contents: read, actions: read */
-    GITHUB_SCOPE_RUNNERS, /* administration: write */
-    GITHUB_SCOPE_FILES,   /* contents: read */
-    GITHUB_SCOPE_MEMBERS  /* members: read, of the organisation */
+    GITHUB_SCOPE_READ,       /* contents: read, actions: read */
+    GITHUB_SCOPE_RUNNERS,    /* administration: write */
+    GITHUB_SCOPE_FILES,      /* contents: read */
+    GITHUB_SCOPE_MEMBERS,    /* members: read, of the organisation */
+    GITHUB_SCOPE_ORG_RUNNERS /* organization_self_hosted_runners: write; repo_id 0 */
 };
 
 /* For api.c: perform one call with the right authorization and the rules above. path begins with '/' and is escaped by

@@ -26,7 +26,7 @@ void token_free(void *token)
 static void cache_key(const struct github_call *c, char out[KEY_MAX])
 {
     (void)snprintf(out, KEY_MAX, "%lld/%lld/%d/%.100s", (long long)c->installation_id, (long long)c->repo_id,
-                   (int)c->scope, c->repo_id == 0 ? c->repo_name : "");
+                   (int)c->scope, c->repo_id == 0 && c->repo_name != NULL ? c->repo_name : "");
 }
 
 /* One repository, by its id or, where that is not known, by its name. */
@@ -55,8 +55,13 @@ static int mint_body(const struct github_call *c, char **out, struct err *e)
     case GITHUB_SCOPE_MEMBERS:
         rc = js_pack(e, &permissions, "{s:s}", "members", "read");
         break;
+    case GITHUB_SCOPE_ORG_RUNNERS:
+        rc = js_pack(e, &permissions, "{s:s}", "organization_self_hosted_runners", "write");
+        break;
     }
-    if (rc || mint_repository(c, &body, e))
+    if (rc == 0 && c->scope == GITHUB_SCOPE_ORG_RUNNERS)
+        body = json_object();
+    if (rc || (body == NULL && mint_repository(c, &body, e)))
         return -1;
     (void)json_object_set(body, "permissions", permissions);
     return js_dump(body, out, e);
@@ -89,7 +94,7 @@ static int refused(const struct github_call *c, struct err *e)
     if (e->kind == ERR_AUTH)
         return err_wrap(e, "no token (%s) for installation %lld, repository %lld%s%.100s", github_scope_name(c->scope),
                         (long long)c->installation_id, (long long)c->repo_id, c->repo_id == 0 ? " " : "",
-                        c->repo_id == 0 ? c->repo_name : "");
+                        c->repo_id == 0 && c->repo_name != NULL ? c->repo_name : "");
     return err_wrap(e, "installation token");
 }
 

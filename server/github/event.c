@@ -29,10 +29,13 @@ enum field {
     F_REPO,
     F_DEFAULT_BRANCH,
     F_INSTALLATION_ID,
-    N_FIELDS
+    N_FIELDS,
+    F_REF = N_FIELDS, /* of push alone */
+    F_COMMITS,
+    N_PUSH_FIELDS
 };
 
-static const char *const paths[N_FIELDS] = {
+static const char *const paths[N_PUSH_FIELDS] = {
     [F_ACTION] = "action",
     [F_ID] = "workflow_job.id",
     [F_RUN_ID] = "workflow_job.run_id",
@@ -49,11 +52,13 @@ static const char *const paths[N_FIELDS] = {
     [F_REPO] = "repository.full_name",
     [F_DEFAULT_BRANCH] = "repository.default_branch",
     [F_INSTALLATION_ID] = "installation.id",
+    [F_REF] = "ref",
+    [F_COMMITS] = "commits",
 };
 
 /* What one call works on. */
 struct reader {
-    struct jscan_value v[N_FIELDS];
+    struct jscan_value v[N_PUSH_FIELDS];
     struct err *e;
 };
 
@@ -292,22 +297,59 @@ static int read_job(struct reader *r, int64_t now_ms, enum event_verdict *verdic
     return 0;
 }
 
+/* "refs/heads/BRANCH" of the default branch? */
+static bool is_default_branch(const struct reader *r)
+{
+    static const char heads[] = "refs/heads/";
+    const struct jscan_value *ref = &r->v[F_REF], *branch = &r->v[F_DEFAULT_BRANCH];
+    const size_t skip = sizeof(heads) - 1;
+
+    return ref->type == JSCAN_STRING && branch->type == JSCAN_STRING && ref->len == skip + branch->len &&
+           memcmp(ref->p, heads, skip) == 0 && memcmp(ref->p + skip, branch->p, branch->len) == 0;
+}
+
+/* A file of ours that a commit adds, changes or removes. Found by its name in quotes: what else is called so does no
+ * harm. */
+static const char *named_file(const struct jscan_value *commits)
+{
+    static const char *const files[] = {"\".cirun.yml\"", "\".cirun.global.yml\"", "\".access.yml\""};
+    static const char *const names[] = {".cirun.yml", ".cirun.global.yml", ".access.yml"};
+
+    for (size_t i = 0; i < ARRAY_LEN(files) && commits->type == JSCAN_ARRAY; i++) {
+        if (memmem(commits->p, commits->len, files[i], strlen(files[i])) != NULL)
+            return names[i];
+    }
+    return NULL;
+}
+
+static int read_push(const struct reader *r, int64_t now_ms, enum event_verdict *verdict, struct job *j)
+{
+    *verdict = EVENT_IGNORED;
+    if (!is_default_branch(r))
+        return 0;
+    if (read_id(r, F_REPO_ID, true, &j->repo_id) || read_id(r, F_INSTALLATION_ID, false, &j->installation_id) ||
+        read_repo(r, &j->repo))
+        return -1;
+    j->updated_ms = now_ms;
+    j->name = mem_strdup(named_file(&r->v[F_COMMITS]));
+    *verdict = EVENT_PUSH;
+    return 0;
+}
+
 int event_parse(const char *event, const char *body, size_t len, int64_t now_ms, enum event_verdict *verdict,
                 struct job *out, struct err *e)
 {
     struct reader r = {.e = e};
     AUTO_JOB struct job j = {0};
-    bool wanted = strcmp(event, "workflow_job") == 0;
+    bool is_job = strcmp(event, "workflow_job") == 0, is_push = strcmp(event, "push") == 0;
+    enum event_verdict found = EVENT_IGNORED;
 
-    if (jscan(body, len, paths, wanted ? N_FIELDS : 0, r.v, e))
+    if (jscan(body, len, paths, is_job ? N_FIELDS : is_push ? N_PUSH_FIELDS : 0, r.v, e))
         return -1;
-    if (!wanted) {
-        *verdict = EVENT_IGNORED;
-        return 0;
-    }
-    if (read_job(&r, now_ms, verdict, &j))
+    if ((is_job && read_job(&r, now_ms, &found, &j)) || (is_push && read_push(&r, now_ms, &found, &j)))
         return -1;
-    if (*verdict == EVENT_JOB) {
+    *verdict = found;
+    if (found != EVENT_IGNORED) {
         *out = j;
         memset(&j, 0, sizeof(j)); /* its strings belong to *out now */
     }

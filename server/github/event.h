@@ -10,6 +10,7 @@
 
 enum event_verdict {
     EVENT_JOB,    /* *out is filled: state from `action`, never from workflow_job.status */
+    EVENT_PUSH,   /* to a default branch: *out has its repository, and as name a file of ours that a commit names */
     EVENT_IGNORED /* valid JSON that we do not need: another event, an unknown action, labels with a null item */
 };
 

@@ -144,10 +144,41 @@ static const char *const V3[] = {
     NULL,
 };
 
+/* Warm runners (store_idle.h). */
+static const char *const V4[] = {
+    "CREATE TABLE idle_source ("
+    " id TEXT NOT NULL PRIMARY KEY,"
+    " installation_id INTEGER NOT NULL,"
+    " repo_id INTEGER NOT NULL,"
+    " read_ms INTEGER NOT NULL,"
+    " etag TEXT NOT NULL, repo TEXT NOT NULL, text TEXT, refused TEXT)",
+
+    "CREATE TABLE idle_pool ("
+    " id TEXT NOT NULL PRIMARY KEY,"
+    " source TEXT NOT NULL,"
+    " spec TEXT NOT NULL,"
+    " used_ms INTEGER NOT NULL,"
+    " retry_ms INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL,"
+    " candidate INTEGER NOT NULL)",
+
+    "CREATE TABLE idle_machine ("
+    " name TEXT NOT NULL PRIMARY KEY,"
+    " pool TEXT NOT NULL,"
+    " source TEXT NOT NULL,"
+    " spec TEXT NOT NULL,"
+    " claimed INTEGER NOT NULL)",
+    /* whether jobs of a repository may be given its organisation's machines */
+    "CREATE TABLE idle_reach (repo_id INTEGER PRIMARY KEY, reaches INTEGER NOT NULL, asked_ms INTEGER NOT NULL)",
+    "CREATE INDEX idle_machine_source ON idle_machine (source, claimed)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},
     {2, V2},
     {3, V3},
+    {4, V4},
 };
 
 int64_t schema_newest(void)

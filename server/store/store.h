@@ -123,7 +123,7 @@ int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST
 
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
-enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2 };
+enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2, TASK_IDLE = 3 };
 
 /* Smaller is more urgent. */
 enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3 };
@@ -131,7 +131,7 @@ enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_C
 struct task {
     int64_t id, generation;
     enum task_kind kind;
-    char subject[64]; /* job id in decimal, or machine name */
+    char subject[64]; /* job id in decimal, machine name, or source of warm runners (store_idle.h) */
     int attempts;     /* claims since it was put or last finished without retry */
 };
 

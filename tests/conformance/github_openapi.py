@@ -17,6 +17,7 @@ TOOL = os.path.join(os.environ.get("B", "build"), "tests/conformance/github_requ
 
 # Which operation a scenario is, and what to answer where the description holds no example.
 SCENARIOS = {
+    "repo_get": ("repos/get", {"id": 1, "private": True, "archived": False}),
     "installation_of": ("apps/get-repo-installation", {"id": 1}),
     "run_get": ("actions/get-workflow-run", {"event": "push", "path": ".github/workflows/a.yml", "head_repository": None}),
     "file_get": ("repos/get-content", "runners: []"),
@@ -26,6 +27,11 @@ SCENARIOS = {
     "jitconfig": ("actions/generate-runner-jitconfig-for-repo", {"runner": {"id": 1}, "encoded_jit_config": "abc"}),
     "runner_find": ("actions/list-self-hosted-runners-for-repo", {"runners": []}),
     "runner_remove": ("actions/delete-self-hosted-runner-from-repo", None),
+    "org_jitconfig": ("actions/generate-runner-jitconfig-for-org", {"runner": {"id": 1}, "encoded_jit_config": "abc"}),
+    "org_runner_find": ("actions/list-self-hosted-runners-for-org", {"runners": []}),
+    "org_runner_remove": ("actions/delete-self-hosted-runner-from-org", None),
+    "org_repo_get": ("repos/get", {"id": 1, "private": True}),
+    "org_group_get": ("actions/get-self-hosted-runner-group-for-org", {"allows_public_repositories": False}),
     "release_get": ("actions/list-runner-applications-for-repo", []),
     "job_status": ("actions/get-job-for-workflow-run", {"status": "queued"}),
 }

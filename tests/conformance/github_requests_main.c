@@ -76,6 +76,14 @@ static int installation_of(struct github *g, const json_t *answers, struct err *
     return github_installation_of(g, repo.repo, &id, e);
 }
 
+static int repo_get(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_repo_info info;
+
+    (void)answers;
+    return github_repo_get(g, &repo, &info, e);
+}
+
 static int run_get(struct github *g, const json_t *answers, struct err *e)
 {
     struct github_run run = {0};
@@ -131,6 +139,48 @@ static int jitconfig(struct github *g, const json_t *answers, struct err *e)
     return github_jitconfig(g, &repo, "muster-01", "[\"cirun-gpu--1\",\"linux\"]", &id, &jit, e);
 }
 
+static const struct github_repo org = {.installation_id = 77, .repo = "octo-org"};
+
+static int org_jitconfig(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_SECRET struct secret *jit = NULL;
+    int64_t id;
+
+    (void)answers;
+    return github_jitconfig(g, &org, "muster-01", "[\"cirun-gpu\"]", &id, &jit, e);
+}
+
+static int org_runner_find(struct github *g, const json_t *answers, struct err *e)
+{
+    const char *name = "muster-01";
+    struct github_runner runner;
+
+    must(js_opt_str(answers, "org_runner_find.runners.0.name", &name, e), "answers", e);
+    return github_runner_find(g, &org, name, &runner, e);
+}
+
+static int org_runner_remove(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_runner_remove(g, &org, 42, e);
+}
+
+static int org_repo_get(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_repo_info info;
+
+    (void)answers;
+    return github_org_repo_get(g, &org, ".cirun", &info, e);
+}
+
+static int org_group_get(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_runner_group group;
+
+    (void)answers;
+    return github_org_group_get(g, &org, &group, e);
+}
+
 static int runner_find(struct github *g, const json_t *answers, struct err *e)
 {
     const char *name = "muster-01";
@@ -167,6 +217,7 @@ static const struct {
     int (*act)(struct github *g, const json_t *answers, struct err *e);
 } scenarios[] = {
     {"installation_of", installation_of},
+    {"repo_get", repo_get},
     {"run_get", run_get},
     {"file_get", file_get},
     {"org_file_get", org_file_get},
@@ -175,6 +226,11 @@ static const struct {
     {"jitconfig", jitconfig},
     {"runner_find", runner_find},
     {"runner_remove", runner_remove},
+    {"org_jitconfig", org_jitconfig},
+    {"org_runner_find", org_runner_find},
+    {"org_runner_remove", org_runner_remove},
+    {"org_group_get", org_group_get},
+    {"org_repo_get", org_repo_get},
     {"release_get", release_get},
     {"job_status", job_status},
 };

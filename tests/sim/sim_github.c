@@ -73,6 +73,15 @@ struct gh_installation *gh_installation(struct sim_github *g, int64_t id)
     return NULL;
 }
 
+struct gh_installation *gh_org(struct sim_github *g, const char *account)
+{
+    for (size_t i = 0; i < g->n_installations; i++) {
+        if (strcmp(g->installations[i]->account, account) == 0)
+            return g->installations[i];
+    }
+    return NULL;
+}
+
 struct gh_repo *gh_repo(struct sim_github *g, const char *owner, const char *name)
 {
     for (size_t i = 0; i < g->n_repos; i++)
@@ -188,6 +197,32 @@ void sim_github_add_repo(struct sim_github *g, const struct sim_repo *r)
         abort(); /* a mistake in the test */
     g->repos = mem_realloc_array(g->repos, g->n_repos + 1, sizeof(struct gh_repo *));
     g->repos[g->n_repos++] = n;
+    gh_unlock(g);
+}
+
+void sim_github_set_private(struct sim_github *g, const char *repo, bool is_private)
+{
+    struct gh_repo *r;
+
+    gh_lock(g);
+    r = gh_repo_full(g, repo);
+    if (r == NULL)
+        abort(); /* a mistake in the test */
+    r->is_private = is_private;
+    json_decref(r->payload);
+    r->payload = NULL;
+    gh_unlock(g);
+}
+
+void sim_github_group_public(struct sim_github *g, int64_t installation_id, bool allows)
+{
+    struct gh_installation *in;
+
+    gh_lock(g);
+    in = gh_installation(g, installation_id);
+    if (in == NULL)
+        abort(); /* a mistake in the test */
+    in->allows_public = allows;
     gh_unlock(g);
 }
 

@@ -25,6 +25,7 @@
 
 #define SIM_GH_TOKEN "POST /app/installations/{installation_id}/access_tokens"
 #define SIM_GH_INSTALLATION "GET /repos/{owner}/{repo}/installation"
+#define SIM_GH_REPO "GET /repos/{owner}/{repo}"
 #define SIM_GH_CONTENTS "GET /repos/{owner}/{repo}/contents/{+path}"
 #define SIM_GH_RUN "GET /repos/{owner}/{repo}/actions/runs/{run_id}"
 #define SIM_GH_JOB "GET /repos/{owner}/{repo}/actions/jobs/{job_id}"
@@ -35,6 +36,10 @@
 #define SIM_GH_DOWNLOADS "GET /repos/{owner}/{repo}/actions/runners/downloads"
 #define SIM_GH_TEAM_MEMBER "GET /orgs/{org}/teams/{team_slug}/memberships/{username}"
 #define SIM_GH_PERMISSION "GET /repos/{owner}/{repo}/collaborators/{username}/permission"
+#define SIM_GH_ORG_JITCONFIG "POST /orgs/{org}/actions/runners/generate-jitconfig"
+#define SIM_GH_ORG_RUNNERS "GET /orgs/{org}/actions/runners"
+#define SIM_GH_ORG_RUNNER_DELETE "DELETE /orgs/{org}/actions/runners/{runner_id}"
+#define SIM_GH_ORG_GROUP "GET /orgs/{org}/actions/runner-groups/{runner_group_id}"
 #define SIM_GH_DELIVERIES "GET /app/hook/deliveries"
 #define SIM_GH_REDELIVER "POST /app/hook/deliveries/{delivery_id}/attempts"
 
@@ -71,6 +76,9 @@ struct sim_repo {
     bool of_user; /* its owner is no organisation: there are no teams */
 };
 void sim_github_add_repo(struct sim_github *g, const struct sim_repo *r);
+/* Do public repositories reach the organisation's default group of runners? At first they do not. */
+void sim_github_group_public(struct sim_github *g, int64_t installation_id, bool allows);
+void sim_github_set_private(struct sim_github *g, const char *repo, bool is_private);
 /* ref: a branch or a commit's SHA. A SHA that a job names reads as its branch until it gets files of its own, a branch
  * without any as the default branch. text NULL removes the file; a path with files below it reads as a directory. */
 void sim_github_put_file(struct sim_github *g, const char *repo, const char *ref, const char *path, const char *text);
@@ -157,6 +165,8 @@ struct sim_hook_options {
 void sim_github_webhook(struct sim_github *g, const char *url); /* NULL = deliver nothing */
 void sim_github_hook_options(struct sim_github *g, const struct sim_hook_options *o);
 void sim_github_redeliver_failed(struct sim_github *g); /* what an operator does by hand; same GUIDs */
+/* A push to a branch, as it changes this file (put it first); file NULL = another one. */
+void sim_github_push(struct sim_github *g, const char *repo, const char *branch, const char *file);
 /* Any other event, e.g. ping: sent once with the common headers. */
 void sim_github_send(struct sim_github *g, const char *event, const char *json);
 

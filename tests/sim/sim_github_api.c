@@ -31,6 +31,13 @@ int64_t gh_id_arg(const char *s)
     return *s >= '0' && *s <= '9' && *end == '\0' ? n : -1;
 }
 
+void gh_api_get_repo(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+{
+    (void)g;
+    (void)rq;
+    sim_res_json(rs, 200, json_incref(gh_repo_json(repo)));
+}
+
 /* ---- contents ---- */
 
 static void etag_of(const char *text, char out[80])

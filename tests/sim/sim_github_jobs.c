@@ -88,7 +88,11 @@ static bool has_label(const json_t *labels, const char *label)
 
 static bool may_take(const struct gh_runner *r, const struct gh_job *j)
 {
-    if (r->repo != j->run->repo || !r->registered || !r->online || r->job_id != 0)
+    const struct gh_repo *repo = j->run->repo;
+    bool reaches =
+        r->repo != NULL ? r->repo == repo : r->org == repo->installation && (repo->is_private || r->org->allows_public);
+
+    if (!reaches || !r->registered || !r->online || r->job_id != 0)
         return false;
     for (size_t i = 0; i < json_array_size(j->labels); i++)
         if (!has_label(r->labels, json_string_value(json_array_get(j->labels, i))))

@@ -11,7 +11,7 @@ struct gh_installation {
     int64_t id, window_ms; /* window_ms: start of the rate limit's hour */
     char *account;
     json_t *permissions;
-    bool suspended;
+    bool suspended, allows_public; /* allows_public: the default runner group serves public repositories */
     int used;
     int64_t minute_ms;
     int created;
@@ -61,7 +61,8 @@ struct gh_job {
 
 struct gh_runner {
     int64_t id, job_id, last_job_id;
-    struct gh_repo *repo;
+    struct gh_repo *repo;        /* NULL: the organisation's */
+    struct gh_installation *org; /* whose it is then */
     char *name, *jit;
     char session[37];
     json_t *labels;

@@ -14,6 +14,7 @@ int64_t gh_now_ms(const struct sim_github *g);
 void gh_story(struct sim_github *g, const char *fmt, ...) PRINTF(2, 3);
 
 struct gh_installation *gh_installation(struct sim_github *g, int64_t id);
+struct gh_installation *gh_org(struct sim_github *g, const char *account);
 struct gh_repo *gh_repo(struct sim_github *g, const char *owner, const char *name);
 struct gh_repo *gh_repo_full(struct sim_github *g, const char *full_name);
 struct gh_run *gh_run(struct sim_github *g, int64_t id);
@@ -44,9 +45,9 @@ sim_handler gh_dispatch;
 /* _api.c, _runners.c: the answers. repo is NULL where the App itself asks. */
 typedef void gh_endpoint_fn(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs);
 gh_endpoint_fn gh_api_get_app, gh_api_create_token, gh_api_get_installation, gh_api_list_deliveries, gh_api_redeliver;
-gh_endpoint_fn gh_api_get_contents, gh_api_get_run, gh_api_get_job;
+gh_endpoint_fn gh_api_get_repo, gh_api_get_contents, gh_api_get_run, gh_api_get_job;
 gh_endpoint_fn gh_api_list_runners, gh_api_get_runner, gh_api_delete_runner, gh_api_list_downloads;
-gh_endpoint_fn gh_api_create_jitconfig;
+gh_endpoint_fn gh_api_create_jitconfig, gh_api_get_group;
 gh_endpoint_fn gh_api_get_team_member, gh_api_get_permission; /* _people.c; the first has no repo */
 void gh_members_free(struct sim_github *g);
 bool gh_accepts_raw(const struct sim_req *rq);

@@ -6,7 +6,7 @@
 
 #define JSON_MEDIA "application/vnd.github+json"
 
-enum auth { AUTH_APP, AUTH_TOKEN, AUTH_ORG_TOKEN }; /* ORG_TOKEN: of the organisation, no repository named */
+enum auth { AUTH_APP, AUTH_TOKEN, AUTH_ORG }; /* ORG: of the organisation, no repository named */
 
 struct endpoint {
     const char *op;
@@ -23,12 +23,18 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_INSTALLATION, AUTH_APP, NULL, false, "", gh_api_get_installation},
     {SIM_GH_DELIVERIES, AUTH_APP, NULL, false, "per_page cursor status", gh_api_list_deliveries},
     {SIM_GH_REDELIVER, AUTH_APP, NULL, true, "", gh_api_redeliver},
+    {SIM_GH_REPO, AUTH_TOKEN, "metadata", false, "", gh_api_get_repo},
     {SIM_GH_CONTENTS, AUTH_TOKEN, "contents", false, "ref", gh_api_get_contents},
     {SIM_GH_RUN, AUTH_TOKEN, "actions", false, "exclude_pull_requests", gh_api_get_run},
     {SIM_GH_JOB, AUTH_TOKEN, "actions", false, "", gh_api_get_job},
     {SIM_GH_PERMISSION, AUTH_TOKEN, "metadata", false, "", gh_api_get_permission},
-    {SIM_GH_TEAM_MEMBER, AUTH_ORG_TOKEN, "members", false, "", gh_api_get_team_member},
+    {SIM_GH_TEAM_MEMBER, AUTH_ORG, "members", false, "", gh_api_get_team_member},
     {SIM_GH_JITCONFIG, AUTH_TOKEN, "administration", true, "", gh_api_create_jitconfig},
+    {SIM_GH_ORG_JITCONFIG, AUTH_ORG, "organization_self_hosted_runners", true, "", gh_api_create_jitconfig},
+    {SIM_GH_ORG_RUNNERS, AUTH_ORG, "organization_self_hosted_runners", false, "name per_page page",
+     gh_api_list_runners},
+    {SIM_GH_ORG_RUNNER_DELETE, AUTH_ORG, "organization_self_hosted_runners", true, "", gh_api_delete_runner},
+    {SIM_GH_ORG_GROUP, AUTH_ORG, "organization_self_hosted_runners", false, "", gh_api_get_group},
     {SIM_GH_DOWNLOADS, AUTH_TOKEN, "administration", false, "", gh_api_list_downloads},
     {SIM_GH_RUNNERS, AUTH_TOKEN, "administration", false, "name per_page page", gh_api_list_runners},
     {SIM_GH_RUNNER, AUTH_TOKEN, "administration", false, "", gh_api_get_runner},
@@ -41,6 +47,7 @@ const struct sim_route gh_routes[] = {
     {"GET", "/repos/{owner}/{repo}/installation", gh_dispatch},
     {"GET", "/app/hook/deliveries", gh_dispatch},
     {"POST", "/app/hook/deliveries/{delivery_id}/attempts", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/contents/{+path}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}", gh_dispatch},
@@ -51,6 +58,10 @@ const struct sim_route gh_routes[] = {
     {"GET", "/repos/{owner}/{repo}/actions/runners", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runners/{runner_id}", gh_dispatch},
     {"DELETE", "/repos/{owner}/{repo}/actions/runners/{runner_id}", gh_dispatch},
+    {"POST", "/orgs/{org}/actions/runners/generate-jitconfig", gh_dispatch},
+    {"GET", "/orgs/{org}/actions/runners", gh_dispatch},
+    {"DELETE", "/orgs/{org}/actions/runners/{runner_id}", gh_dispatch},
+    {"GET", "/orgs/{org}/actions/runner-groups/{runner_group_id}", gh_dispatch},
     {"POST", "/sim/runner/online", gh_runner_http_online},
     {"GET", "/sim/runner/{session}/job", gh_runner_http_job},
     {"POST", "/sim/runner/{session}/finish", gh_runner_http_finish},
@@ -113,46 +124,38 @@ static bool well_put(struct sim_github *g, const struct endpoint *ep, const stru
     return true;
 }
 
-static bool permitted(struct sim_github *g, const struct endpoint *ep, const struct gh_token *t,
-                      const struct sim_req *rq, struct sim_res *rs)
+static void serve_allowed(struct sim_github *g, const struct gh_token *t, const struct endpoint *ep,
+                          struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
 {
-    if (gh_token_allows(t, ep->permission, ep->write))
-        return true;
+    if (gh_token_allows(t, ep->permission, ep->write)) {
+        ep->fn(g, repo, rq, rs);
+        return;
+    }
     gh_violation(g, rq, "the token lacks %s: %s", ep->permission, ep->write ? "write" : "read");
     sim_res_header(rs, "X-Accepted-GitHub-Permissions", "%s=%s", ep->permission, ep->write ? "write" : "read");
     gh_refuse(rs, 403, "Resource not accessible by integration");
-    return false;
 }
 
 static void serve_token(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq, struct sim_res *rs)
 {
     const struct gh_token *t = gh_auth_token(g, rq, rs);
-    struct gh_repo *repo;
+    struct gh_repo *repo = NULL;
+    bool reaches;
 
     if (t == NULL || !gh_rate(g, t->installation, strcmp(rq->method, "POST") == 0, rs))
         return;
-    repo = gh_repo(g, rq->arg[0], rq->arg[1]);
-    if (repo == NULL || !gh_token_reaches(t, repo)) {
-        gh_violation(g, rq, "the token does not reach this repository");
-        gh_refuse(rs, 404, "Not Found");
-    } else if (permitted(g, ep, t, rq, rs)) {
-        ep->fn(g, repo, rq, rs);
+    if (ep->auth == AUTH_TOKEN) {
+        repo = gh_repo(g, rq->arg[0], rq->arg[1]);
+        reaches = repo != NULL && gh_token_reaches(t, repo);
+    } else {
+        reaches = strcasecmp(t->installation->account, rq->arg[0]) == 0;
     }
-}
-
-static void serve_org_token(struct sim_github *g, const struct endpoint *ep, const struct sim_req *rq,
-                            struct sim_res *rs)
-{
-    const struct gh_token *t = gh_auth_token(g, rq, rs);
-
-    if (t == NULL || !gh_rate(g, t->installation, false, rs))
+    if (reaches) {
+        serve_allowed(g, t, ep, repo, rq, rs);
         return;
-    if (strcasecmp(t->installation->account, rq->arg[0]) != 0) {
-        gh_violation(g, rq, "the token is not of this organisation");
-        gh_refuse(rs, 404, "Not Found");
-    } else if (permitted(g, ep, t, rq, rs)) {
-        ep->fn(g, NULL, rq, rs);
     }
+    gh_violation(g, rq, "the token does not reach %s", ep->auth == AUTH_TOKEN ? "this repository" : rq->arg[0]);
+    gh_refuse(rs, 404, "Not Found");
 }
 
 void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
@@ -173,10 +176,8 @@ void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
                 ep->fn(g, NULL, rq, rs);
             break;
         case AUTH_TOKEN:
+        case AUTH_ORG:
             serve_token(g, ep, rq, rs);
-            break;
-        case AUTH_ORG_TOKEN:
-            serve_org_token(g, ep, rq, rs);
             break;
         }
     }

@@ -22,17 +22,34 @@ static json_t *runner_json(const struct gh_runner *r)
                      r->job_id != 0, "labels", labels, "runner_group_id", 1, "ephemeral", 1);
 }
 
+/* Whose runners a request is about: a repository's, or those of the organisation that its path names. */
+struct owner {
+    const struct gh_repo *repo;
+    struct gh_installation *org;
+};
+
+static struct owner owner_of(struct sim_github *g, const struct gh_repo *repo, const struct sim_req *rq)
+{
+    return (struct owner){repo, repo == NULL ? gh_org(g, rq->arg[0]) : NULL};
+}
+
+static bool belongs(const struct gh_runner *r, struct owner o)
+{
+    return o.repo != NULL ? r->repo == o.repo : r->repo == NULL && r->org == o.org;
+}
+
 void gh_api_list_runners(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
 {
     const char *name = sim_req_query(rq, "name");
     int per_page = gh_page_number(g, rq, "per_page", 30, MAX_PER_PAGE);
     int page = gh_page_number(g, rq, "page", 1, 1000000), total = 0;
+    struct owner owner = owner_of(g, repo, rq);
     json_t *list = json_array();
 
     for (size_t i = 0; i < g->n_runners; i++) {
         const struct gh_runner *r = g->runners[i];
 
-        if (r->repo != repo || !r->registered || (name != NULL && strcmp(r->name, name) != 0))
+        if (!belongs(r, owner) || !r->registered || (name != NULL && strcmp(r->name, name) != 0))
             continue;
         if (total / per_page == page - 1)
             (void)json_array_append_new(list, runner_json(r));
@@ -47,9 +64,9 @@ void gh_api_list_runners(struct sim_github *g, struct gh_repo *repo, const struc
 static struct gh_runner *runner_arg(struct sim_github *g, const struct gh_repo *repo, const struct sim_req *rq,
                                     struct sim_res *rs)
 {
-    struct gh_runner *r = gh_runner(g, gh_id_arg(rq->arg[2]));
+    struct gh_runner *r = gh_runner(g, gh_id_arg(rq->arg[repo != NULL ? 2 : 1]));
 
-    if (r != NULL && r->registered && r->repo == repo)
+    if (r != NULL && r->registered && belongs(r, owner_of(g, repo, rq)))
         return r;
     gh_refuse(rs, 404, "Not Found");
     return NULL;
@@ -144,7 +161,7 @@ static char *jit_config(struct sim_github *g, const struct gh_runner *r)
     char id[24], url[256], guid[37], *text;
 
     (void)snprintf(id, sizeof(id), "%lld", (long long)r->id);
-    (void)snprintf(url, sizeof(url), "https://github.com/%s", r->repo->full_name);
+    (void)snprintf(url, sizeof(url), "https://github.com/%s", r->repo != NULL ? r->repo->full_name : r->org->account);
     sim_rng_guid(&g->rng, guid);
     add_base64(files, ".runner",
                json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "agentId", id, "agentName", r->name,
@@ -199,12 +216,12 @@ static const char *jit_fault(const json_t *body)
     return json_object_size(body) == known ? NULL : "Invalid request.\n\nUnknown field.";
 }
 
-static bool name_taken(const struct sim_github *g, const struct gh_repo *repo, const char *name)
+static bool name_taken(const struct sim_github *g, struct owner owner, const char *name)
 {
     for (size_t i = 0; i < g->n_runners; i++) {
         const struct gh_runner *r = g->runners[i];
 
-        if (r->registered && r->repo == repo && strcasecmp(r->name, name) == 0)
+        if (r->registered && belongs(r, owner) && strcasecmp(r->name, name) == 0)
             return true;
     }
     return false;
@@ -220,14 +237,30 @@ void gh_api_create_jitconfig(struct sim_github *g, struct gh_repo *repo, const s
     if (fault != NULL || name == NULL) {
         gh_violation(g, rq, "%s", fault != NULL ? fault : "no name");
         gh_refuse(rs, body != NULL ? 422 : 400, body != NULL ? fault : "Problems parsing JSON");
-    } else if (name_taken(g, repo, name)) {
+    } else if (name_taken(g, owner_of(g, repo, rq), name)) {
         (void)snprintf(text, sizeof(text), "Already exists - A runner with the name *%.64s* already exists.", name);
         gh_refuse(rs, 409, text);
     } else {
         r = gh_runner_new(g, repo, name, json_object_get(body, "labels"));
+        r->org = owner_of(g, repo, rq).org;
         r->jit = jit_config(g, r);
         gh_story(g, "registers the single-use runner %s", name);
         sim_res_json(rs, 201, json_pack("{s:o, s:s}", "runner", runner_json(r), "encoded_jit_config", r->jit));
     }
     json_decref(body);
+}
+
+void gh_api_get_group(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+{
+    const struct gh_installation *org = gh_org(g, rq->arg[0]);
+
+    (void)repo;
+    if (gh_id_arg(rq->arg[1]) != 1) {
+        gh_refuse(rs, 404, "Not Found");
+        return;
+    }
+    sim_res_json(rs, 200,
+                 json_pack("{s:i, s:s, s:s, s:b, s:b, s:b, s:b, s:[]}", "id", 1, "name", "Default", "visibility", "all",
+                           "default", 1, "inherited", 0, "allows_public_repositories", org->allows_public ? 1 : 0,
+                           "restricted_to_workflows", 0, "selected_workflows"));
 }

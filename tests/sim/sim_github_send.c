@@ -414,3 +414,36 @@ void sim_github_send(struct sim_github *g, const char *event, const char *json)
     }
     gh_unlock(g);
 }
+
+static json_t *push_json(struct gh_repo *r, const char *branch, const char *file)
+{
+    const char *path = file != NULL ? file : "README.md";
+    char ref[256];
+
+    (void)snprintf(ref, sizeof(ref), "refs/heads/%s", branch);
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:[{s:s, s:[], s:[], s:[s]}], s:O, s:{s:I}, s:o}", "ref", ref,
+                     "before", "6113728f27ae82c7b1a177c8d03f9e96e0adf246", "after",
+                     "7638417db6d59f3c431d3e1f261cc637155684cd", "created", 0, "deleted", 0, "forced", 0, "commits",
+                     "id", "7638417db6d59f3c431d3e1f261cc637155684cd", "added", "removed", "modified", path,
+                     "repository", gh_repo_json(r), "installation", "id", (json_int_t)r->installation->id, "sender",
+                     gh_user_json("octocat", false));
+}
+
+void sim_github_push(struct sim_github *g, const char *repo, const char *branch, const char *file)
+{
+    struct gh_repo *r;
+    json_t *body;
+    char *text = NULL;
+
+    gh_lock(g);
+    r = gh_repo_full(g, repo);
+    body = r != NULL ? push_json(r, branch, file) : NULL;
+    if (body != NULL)
+        text = json_dumps(body, JSON_COMPACT);
+    gh_unlock(g);
+    if (text == NULL)
+        abort(); /* a mistake in the test */
+    sim_github_send(g, "push", text);
+    json_decref(body);
+    free(text);
+}

@@ -45,7 +45,7 @@ static void fill_job(struct job *j, const struct deliver_event *ev)
                       .run_id = ev->run_id,
                       .run_attempt = 1,
                       .repo_id = ev->repo_id,
-                      .installation_id = INSTALLATION,
+                      .installation_id = ev->installation_id != 0 ? ev->installation_id : INSTALLATION,
                       .state = ev->state,
                       .queued_ms = clock_now_ms(),
                       .updated_ms = clock_now_ms()};
@@ -59,19 +59,38 @@ static void fill_job(struct job *j, const struct deliver_event *ev)
     j->runner_name = mem_strdup(ev->runner);
 }
 
-void deliver(struct engine *g, const struct deliver_event *ev)
+typedef void hand_in_fn(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
+
+static void hand_in(struct engine *g, hand_in_fn *fn, struct job *j)
 {
     struct answer a = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, -1};
     char guid[ID_ULID_LEN + 1];
-    struct job j;
 
-    fill_job(&j, ev);
     id_ulid(guid);
-    engine_deliver(g, guid, &j, answered, &a);
+    fn(g, guid, j, answered, &a);
     engine_flush(g);
     (void)pthread_mutex_lock(&a.lock);
     while (!a.over)
         (void)pthread_cond_wait(&a.cond, &a.lock);
     (void)pthread_mutex_unlock(&a.lock);
     assert_int_equal(a.rc, 0);
+}
+
+void deliver(struct engine *g, const struct deliver_event *ev)
+{
+    struct job j;
+
+    fill_job(&j, ev);
+    hand_in(g, engine_deliver, &j);
+}
+
+void deliver_push(struct engine *g, const struct deliver_event *ev)
+{
+    struct job j = {.repo_id = ev->repo_id,
+                    .installation_id = ev->installation_id != 0 ? ev->installation_id : INSTALLATION,
+                    .updated_ms = clock_now_ms(),
+                    .repo = mem_strdup(ev->repo),
+                    .name = mem_strdup(ev->label)};
+
+    hand_in(g, engine_pushed, &j);
 }

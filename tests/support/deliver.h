@@ -1,4 +1,4 @@
-/* Hand a workflow_job event to an engine as the webhook does, and wait until it is on disk. */
+/* Hand an event to an engine as the webhook does, and wait until it is on disk. */
 #ifndef MUSTER_TESTS_SUPPORT_DELIVER_H
 #define MUSTER_TESTS_SUPPORT_DELIVER_H
 
@@ -7,12 +7,15 @@
 struct deliver_event {
     int64_t job_id, run_id, repo_id;
     enum job_state state;
-    const char *repo;   /* owner/name */
-    const char *label;  /* its only label */
-    const char *runner; /* NULL = none yet */
+    const char *repo;        /* owner/name */
+    const char *label;       /* its only label */
+    const char *runner;      /* NULL = none yet */
+    int64_t installation_id; /* 0 = 7 */
 };
 
 /* Each call is a new delivery id. The test fails when it cannot be stored. */
 void deliver(struct engine *g, const struct deliver_event *ev);
+/* The same for a push to the default branch; label: the file of ours that it names. */
+void deliver_push(struct engine *g, const struct deliver_event *ev);
 
 #endif

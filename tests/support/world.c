@@ -42,8 +42,10 @@ static void start_github(struct world *w, const struct world_conf *c, struct err
     free(private_pem);
     free(public_pem);
     sim_github_add_installation(w->gh, WORLD_INSTALLATION, "octo", NULL);
-    sim_github_add_repo(
-        w->gh, &(struct sim_repo){.id = WORLD_REPO_ID, .installation_id = WORLD_INSTALLATION, .full_name = WORLD_REPO});
+    sim_github_add_repo(w->gh, &(struct sim_repo){.id = WORLD_REPO_ID,
+                                                  .installation_id = WORLD_INSTALLATION,
+                                                  .full_name = WORLD_REPO,
+                                                  .is_private = c->private_repo});
     sim_github_put_file(w->gh, WORLD_REPO, "main", ".cirun.yml", c->cirun_yml != NULL ? c->cirun_yml : world_gpu_file);
 }
 

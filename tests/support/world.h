@@ -28,6 +28,7 @@ struct world {
 struct world_conf {
     const char *cirun_yml;    /* NULL = world_gpu_file */
     int boot_ms, work_ms;     /* of its machines; 0 = 20 and 50 */
+    bool private_repo;        /* warm runners are kept for */
     bool machines_keep_power; /* they do not power off after their job: the daemon alone ends them */
     uint64_t seed;
 };

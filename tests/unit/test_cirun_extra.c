@@ -76,7 +76,6 @@ static char *rendered(const struct cloud_account *a, const struct machine_spec *
 
 static char *with_extra(const struct server_conf *conf, size_t which, const char *extra)
 {
-    static const struct plan_release releases[2] = {{"x64", "", ""}, {"arm64", "", ""}};
     AUTO_BUF struct buf text = BUF_INIT(8192);
     AUTO_CIRUN struct cirun_yml *c = NULL;
     AUTO_FREE char *frozen = NULL;
@@ -88,7 +87,7 @@ static char *with_extra(const struct server_conf *conf, size_t which, const char
     c = cirun_yml_parse(text.p, text.len, "f");
     if (c->n_errors > 0)
         fail_msg("%s: %s", text.p, c->diags[0].message);
-    assert_ok(plan_build(releases, (const struct cirun_runner *const[]){c->runners}, 1, &frozen, &e), e);
+    assert_ok(plan_build(NULL, 0, (const struct cirun_runner *const[]){c->runners}, 1, &frozen, &e), e);
     assert_ok(plan_parse(frozen, &plan, &e), e);
     for (size_t i = 0; i < conf->n_clouds; i++) {
         if (strcmp(conf->clouds[i].ops->name, runners[which].cloud) == 0)

@@ -1,5 +1,6 @@
 #include "server/github/event.h"
 
+#include "server/base/mem.h"
 #include "tests/support/payload.h"
 #include "tests/support/unit.h"
 
@@ -407,6 +408,54 @@ static void test_event__damaged_payloads_never_pass_for_another_job(void **state
     assert_true(refused >= 2000);
 }
 
+/* --- push -------------------------------------------------------------------------------------------------------- */
+
+static int parse_push(const char *ref, const char *files, enum event_verdict *verdict, struct job *j, struct err *e)
+{
+    AUTO_BUF struct buf text = BUF_INIT(4096);
+
+    buf_addf(&text,
+             "{\"ref\":\"%s\",\"commits\":[{\"added\":[],\"modified\":[%s],\"removed\":[]}],\"repository\":{\"id\":5,"
+             "\"full_name\":\"acme/model\",\"default_branch\":\"main\"},\"installation\":{\"id\":3}}",
+             ref, files);
+    return event_parse("push", text.p, text.len, NOW, verdict, j, e);
+}
+
+static void test_event__a_push_to_the_default_branch_names_its_repository_and_our_file(void **state)
+{
+    enum event_verdict verdict = EVENT_IGNORED;
+    AUTO_JOB struct job j = {0};
+    struct err e;
+
+    (void)state;
+    assert_ok(parse_push("refs/heads/main", "\"a.c\",\".cirun.yml\"", &verdict, &j, &e), e);
+    assert_int_equal(verdict, EVENT_PUSH);
+    assert_true(j.id == 0 && j.repo_id == 5 && j.installation_id == 3);
+    assert_string_equal(j.repo, "acme/model");
+    assert_string_equal(j.name, ".cirun.yml");
+    job_clear(&j);
+    assert_ok(parse_push("refs/heads/main", "\"docs/x.cirun.yml\"", &verdict, &j, &e), e);
+    assert_int_equal(verdict, EVENT_PUSH);
+    assert_null(j.name);
+}
+
+static void test_event__a_push_elsewhere_is_nothing_to_us(void **state)
+{
+    static const char *const refs[] = {"refs/heads/mains", "refs/heads/mai", "refs/tags/main", "main",
+                                       "refs/heads/feature/main"};
+    AUTO_JOB struct job j = {0};
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(refs); i++) {
+        enum event_verdict verdict = EVENT_PUSH;
+
+        assert_ok(parse_push(refs[i], "\".cirun.yml\"", &verdict, &j, &e), e);
+        assert_int_equal(verdict, EVENT_IGNORED);
+        assert_null(j.repo);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_event__a_form_gives_the_json_of_its_payload),
         cmocka_unit_test(test_event__any_other_form_is_refused),
         cmocka_unit_test(test_event__damaged_payloads_never_pass_for_another_job),
+        cmocka_unit_test(test_event__a_push_to_the_default_branch_names_its_repository_and_our_file),
+        cmocka_unit_test(test_event__a_push_elsewhere_is_nothing_to_us),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

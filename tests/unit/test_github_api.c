@@ -428,6 +428,34 @@ static void test_github_api__answers_of_the_wrong_shape_are_passing_faults_that_
 
 #define T(name) cmocka_unit_test(test_github_api__##name)
 
+static void test_github_api__an_organisation_s_runners_are_asked_for_without_a_repository(void **state)
+{
+    const struct github_repo org = {.installation_id = GHT_INSTALLATION, .repo = "octo-org"};
+    const struct github_repo climbing = {.installation_id = GHT_INSTALLATION, .repo = ".."};
+    AUTO_GHT struct ghtest t;
+    struct github_runner_group group;
+    struct github_runner runner;
+    struct github_repo_info info;
+    struct err e;
+
+    (void)state;
+    ght_start(&t, "");
+    ght_answer(&t, 200, "", "{\"runners\":[{\"id\":4,\"name\":\"m\",\"status\":\"online\",\"busy\":true}]}");
+    ght_answer(&t, 200, "", "{\"allows_public_repositories\":true,\"visibility\":\"selected\"}");
+    ght_answer(&t, 200, "", "{\"id\":9,\"private\":true}");
+    assert_ok(github_runner_find(t.github, &org, "m", &runner, &e), e);
+    assert_true(runner.id == 4 && runner.busy);
+    assert_asked(&t, 0, "GET", "/orgs/octo-org/actions/runners?per_page=100&name=m");
+    assert_non_null(
+        strstr(raw_get(t.server, 0)->body, "{\"permissions\":{\"organization_self_hosted_runners\":\"write\"}}"));
+    assert_ok(github_org_group_get(t.github, &org, &group, &e), e);
+    assert_true(group.allows_public && group.selected);
+    assert_ok(github_org_repo_get(t.github, &org, ".cirun", &info, &e), e);
+    assert_true(info.id == 9 && info.is_private && !info.archived);
+    assert_asked(&t, 2, "GET", "/repos/octo-org/.cirun");
+    assert_fails(github_runner_find(t.github, &climbing, "m", &runner, &e), ERR_INVALID, "organisation", e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +477,7 @@ int main(void)
         T(an_odd_runner_release_is_refused),
         T(a_jobs_status_is_githubs_own_word),
         T(answers_of_the_wrong_shape_are_passing_faults_that_name_the_call),
+        cmocka_unit_test(test_github_api__an_organisation_s_runners_are_asked_for_without_a_repository),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

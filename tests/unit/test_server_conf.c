@@ -127,6 +127,7 @@ static void test_server_conf__the_environment_alone_suffices_and_defaults_are_th
     assert_int_equal(conf_int(c->limits, "idle_grace"), 300000);
     assert_string_equal(conf_str(c->policy, "fork_jobs"), "deny");
     assert_string_equal(conf_str(c->policy, "bare_self_hosted"), "allow");
+    assert_string_equal(conf_str(c->policy, "idle_public"), "deny");
     assert_false(conf_bool(c->policy, "allow_privileged"));
     assert_false(conf_has(c->policy, "max_hourly_price"));
     assert_int_equal(c->n_clouds, 0);
@@ -145,6 +146,7 @@ static void test_server_conf__every_documented_variable_sets_its_option(void **s
         {"GITHUB_API_URL", "github", "url", "https://ghes.test/api/v3"},
         {"MUSTER_POLICY_FORK_JOBS", "policy", "fork_jobs", "allow"},
         {"MUSTER_POLICY_BARE_SELF_HOSTED", "policy", "bare_self_hosted", "deny"},
+        {"MUSTER_POLICY_IDLE_PUBLIC", "policy", "idle_public", "allow"},
     };
     struct fixture *f = *state;
     struct server_conf *c;
