@@ -174,11 +174,22 @@ static const char *const V4[] = {
     NULL,
 };
 
+/* How fast candidates came up lately (store_speed.c). */
+static const char *const V5[] = {
+    "CREATE TABLE speed ("
+    " key TEXT NOT NULL PRIMARY KEY,"
+    " boot_ms INTEGER NOT NULL,"
+    " refused_until_ms INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},
     {2, V2},
     {3, V3},
     {4, V4},
+    {5, V5},
 };
 
 int64_t schema_newest(void)
