@@ -4,8 +4,7 @@
  * A machine is one PUT by its name, with If-None-Match so that a second one changes nothing; network card, disk and
  * public address come with it, carry its tags and go with it. Azure says only later whether there was room: that is
  * waited for. What failed leaves the machine, often its parts too; they are removed before the refusal is reported, and
- * while parts are left a machine counts as stopped, as one does that powered itself off: it costs until it is
- * destroyed. The id of a machine is its name: the resource group is the account's.
+ * while parts are left a machine counts as stopped, as one does that powered itself off. Its id is its name.
  */
 #include "providers/common/azure_creds.h"
 #include "providers/common/azure_instance.h"

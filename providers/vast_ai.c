@@ -565,26 +565,17 @@ static int vast_render(struct provider *p, const struct launch_request *r, json_
     return json_array_extend(list, both) == 0 ? 0 : err_set(e, ERR_BUG, "the requests could not be shown");
 }
 
-/* Of the cheapest offer, which a launch would try first; of a bid, what we would bid. */
+/* Of the cheapest offer, which a launch would try first. */
 static int vast_price(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
 {
     const struct launch_request r = {.spec = s};
     struct hunt h = {.p = p, .r = &r};
     AUTO_REST_RES struct rest_res res = REST_RES_INIT;
-    AUTO_JSON json_t *bid = NULL;
     json_t *offers;
-    const json_t *price;
 
     if (read_spec(s, &h.spec, e) || search(&h, &res, &offers, e))
         return -1;
-    price = json_object_get(json_array_get(offers, 0), "dph_total");
-    if (s->spot && json_array_size(offers) > 0) {
-        if (vast_bid(json_array_get(offers, 0), &bid, e))
-            return rest_nonsense(&p->api, &searching, e);
-        price = bid;
-    }
-    *usd = json_is_number(price) ? json_number_value(price) : -1;
-    return 0;
+    return vast_offer_price(json_array_get(offers, 0), s->spot, usd, e) ? rest_nonsense(&p->api, &searching, e) : 0;
 }
 
 const struct provider_ops provider_vast_ai = {

@@ -245,6 +245,18 @@ int vast_bid(const json_t *offer, json_t **out, struct err *e)
     return 0;
 }
 
+int vast_offer_price(const json_t *offer, bool spot, double *usd, struct err *e)
+{
+    AUTO_JSON json_t *bid = NULL;
+    const json_t *price = json_object_get(offer, "dph_total");
+
+    if (spot && offer != NULL && vast_bid(offer, &bid, e))
+        return -1;
+    price = bid != NULL ? bid : price;
+    *usd = json_is_number(price) ? json_number_value(price) : -1;
+    return 0;
+}
+
 void vast_country(const char *place, char *out)
 {
     size_t n = strlen(place);

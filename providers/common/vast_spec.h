@@ -47,6 +47,9 @@ int vast_start(const struct vast_spec *s, const char *api, const struct secret *
  * ERR_RETRY when it names no least. */
 int vast_bid(const json_t *offer, json_t **out, struct err *e) MUST_USE;
 
+/* What an offer costs an hour, of a bid what we would bid; NULL = there is no offer, and *usd is below 0. */
+int vast_offer_price(const json_t *offer, bool spot, double *usd, struct err *e) MUST_USE;
+
 /* The country in "California, US" or "US"; "" when there is none. out holds 3 bytes or more. */
 void vast_country(const char *place, char *out);
 

@@ -185,11 +185,7 @@ static const char *const V5[] = {
 };
 
 static const struct migration MIGRATIONS[] = {
-    {1, V1},
-    {2, V2},
-    {3, V3},
-    {4, V4},
-    {5, V5},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5},
 };
 
 int64_t schema_newest(void)
