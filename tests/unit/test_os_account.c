@@ -186,7 +186,7 @@ static void test_os_account__what_is_wrong_in_a_file_is_named_with_its_place(voi
     static const struct {
         const char *text, *says;
     } rows[] = {
-        {"clouds: [", "clouds.yaml:2:1: "},
+        {"clouds: [", "clouds.yaml:1:10: "},
         {"cloud: {}\n", "expected a mapping of clouds"},
         {"clouds: {a: {}, b: {}}\n", "which of its 2 clouds?"},
         {"clouds: {a: 7}\n", "there is no cloud a"},

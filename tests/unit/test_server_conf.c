@@ -379,7 +379,7 @@ static char *set_mentioned(struct fixture *f, const char *text)
 
         assert_non_null(end);
         *end = '\0';
-        set(f, at + 2, "s");
+        set(f, at + 2, "a-secret-of-more-than-sixteen");
         at = end + 1;
     }
     return names;
