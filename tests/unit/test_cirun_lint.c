@@ -100,7 +100,6 @@ static void test_cirun_lint__volumes_of_ec2_within_and_beyond_what_their_types_t
         {DISK("{DeviceName: /dev/sdc, VolumeType: io2, Throughput: 125, Iops: 4000}"), "disk-option"},
         {DISK("{DeviceName: /dev/sdc, VolumeType: io1}"), "disk-option"},
         {DISK("{DeviceName: /dev/sdc, VolumeType: st1, VolumeSize: 100}"), "disk-limit"},
-        {DISK("{DeviceName: /dev/sdc, VolumeInitializationRate: 99}"), "disk-limit"},
         {DISK("{DeviceName: /dev/sdc, VolumeInitializationRate: 300}"), ""},
         {DISK("{DeviceName: /dev/sdc}, {DeviceName: /dev/sdd}"), ""},
         {DISK("{DeviceName: /dev/sdc}, {DeviceName: /dev/sdc}"), "device-repeated"},
