@@ -5,7 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/metric.h"
 #include "server/base/text.h"
-#include "server/github/event.h"
+#include "server/github/event_check.h"
 
 #include <string.h>
 #include <strings.h>
@@ -141,16 +141,23 @@ static enum content content_of(const struct request *r)
     return CONTENT_OTHER;
 }
 
+static int parse_event(const char *event, const char *body, size_t len, enum event_verdict *verdict, struct job *job,
+                       struct err *e)
+{
+    if (strcmp(event, "check_run") == 0 || strcmp(event, "check_suite") == 0)
+        return event_check_parse(event, body, len, verdict, job, e);
+    return event_parse(event, body, len, clock_now_ms(), verdict, job, e);
+}
+
 static int parse(struct request *r, const char *event, enum event_verdict *verdict, struct job *job, struct err *e)
 {
     AUTO_BUF struct buf decoded = BUF_INIT(r->body.len);
-    int64_t now_ms = clock_now_ms();
 
     if (content_of(r) == CONTENT_JSON)
-        return event_parse(event, r->body.p, r->body.len, now_ms, verdict, job, e);
+        return parse_event(event, r->body.p, r->body.len, verdict, job, e);
     if (event_form_payload(r->body.p, r->body.len, &decoded, e))
         return -1;
-    return event_parse(event, decoded.p != NULL ? decoded.p : "", decoded.len, now_ms, verdict, job, e);
+    return parse_event(event, decoded.p != NULL ? decoded.p : "", decoded.len, verdict, job, e);
 }
 
 static enum MHD_Result hand_over(struct request *r, struct job *job,
@@ -196,6 +203,8 @@ static enum MHD_Result judge(struct request *r)
         return hand_over(r, &job, r->x->conf.deliver);
     case EVENT_PUSH:
         return r->x->conf.pushed != NULL ? hand_over(r, &job, r->x->conf.pushed) : accept_quietly(r, ANSWER_IGNORED);
+    case EVENT_PRESS:
+        return r->x->conf.pressed != NULL ? hand_over(r, &job, r->x->conf.pressed) : accept_quietly(r, ANSWER_IGNORED);
     }
     return MHD_NO;
 }
@@ -237,6 +246,9 @@ void webhook_delivered(struct request *r, const struct handover_result *got)
         return;
     case DELIVERY_KNOWN:
         resume(r, ANSWER_KNOWN);
+        return;
+    case DELIVERY_IGNORED:
+        resume(r, ANSWER_IGNORED);
         return;
     }
 }

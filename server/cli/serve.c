@@ -33,6 +33,8 @@ struct serve_args {
 };
 
 /* Everything that runs, in the order it is built; taken down the other way round. */
+#define SECRETS_MAX 16
+
 struct daemon {
     struct server_conf *conf;
     struct crypto_key *key;
@@ -44,6 +46,8 @@ struct daemon {
     struct pause *pause; /* what the clouds wait with */
     struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
     size_t n_clouds;
+    const struct secret *secrets[SECRETS_MAX]; /* of ours, which no pull request may show; borrowed */
+    size_t n_secrets;
     struct store *store;
     struct policy policy;
     struct engine *engine;
@@ -120,6 +124,21 @@ static int open_clouds(struct daemon *d, struct err *e)
     return 0;
 }
 
+/* Whoever knows one of these could speak for GitHub, an agent or the operator. */
+static void collect_secrets(struct daemon *d)
+{
+    const struct secret *const *hooks;
+    size_t n = conf_secrets(d->conf->github, "webhook_secret", &hooks);
+    const struct secret *others[] = {conf_secret(d->conf->server, "admin_token"), d->agent_token};
+
+    for (size_t i = 0; i < n && d->n_secrets < SECRETS_MAX - ARRAY_LEN(others); i++)
+        d->secrets[d->n_secrets++] = hooks[i];
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (others[i] != NULL)
+            d->secrets[d->n_secrets++] = others[i];
+    }
+}
+
 static int open_parts(struct daemon *d, struct err *e)
 {
     /* where the files that use users_from_json have their lists */
@@ -142,6 +161,8 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .users_json_private = strcmp(conf_str(c->policy, "users_json_private"), "allow") == 0,
                                  .pull = conf_has(c->server, "api_token"),
                                  .one_line = strcmp(conf_str(c->policy, "one_line"), "allow") == 0,
+                                 .no_check_runs = !conf_bool(c->github, "check_runs"),
+                                 .slow_start_ms = conf_int(c->github, "slow_start"),
                                  .runner_url = conf_str(c->github, "runner_url"),
                                  .runner_sha256 = conf_str(c->github, "runner_sha256")};
 
@@ -152,6 +173,9 @@ static int open_parts(struct daemon *d, struct err *e)
         engine.n_users_json_hosts = conf_list(c->policy, "users_json_hosts", &engine.users_json_hosts);
     if (open_clouds(d, e) || store_open(conf_str(c->top, "store"), &d->store, e))
         return -1;
+    collect_secrets(d);
+    engine.secrets = d->secrets;
+    engine.n_secrets = d->n_secrets;
     engine.github = d->github;
     engine.http = d->http;
     engine.store = d->store;
@@ -172,6 +196,11 @@ static void pushed(void *arg, const char *guid, struct job *push, engine_deliver
     engine_pushed(arg, guid, push, done, done_arg);
 }
 
+static void pressed(void *arg, const char *guid, struct job *press, engine_delivered_fn *done, void *done_arg)
+{
+    engine_pressed(arg, guid, press, done, done_arg);
+}
+
 static void flush(void *arg)
 {
     engine_flush(arg);
@@ -190,6 +219,7 @@ static struct api_conf api_settings(struct daemon *d)
                            .admin_token = conf_secret(c->server, "admin_token"),
                            .deliver = deliver,
                            .pushed = pushed,
+                           .pressed = pressed,
                            .flush = flush,
                            .deliver_arg = d->engine,
                            .agents = d->agents,

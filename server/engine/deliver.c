@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/idle.h"
+#include "server/engine/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +86,8 @@ static int deliver_tx(struct store_tx *t, void *arg, struct err *e)
     /* that and when it was queued is in the job itself: the hot path writes nothing twice */
     if (d->job.state > JOB_QUEUED && d->job.want != WANT_NOTHING &&
         store_event_add(t, d->now_ms, d->job.id, d->job.runner_name, kind, d->job.conclusion, e))
+        return -1;
+    if (d->job.state > JOB_QUEUED && report_moved(t, d->job.id, d->now_ms, e))
         return -1;
     return apply(t, d, before, e);
 }

@@ -2,7 +2,7 @@
 
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/report.h"
 
 #include <openssl/crypto.h>
 
@@ -18,6 +18,7 @@ struct engine *engine_new(const struct engine_conf *c)
                                                  .hosts = c->users_json_hosts,
                                                  .n_hosts = c->n_users_json_hosts,
                                                  .private_hosts = c->users_json_private});
+    g->report_files = cache_new(REPORT_FILES_MAX, report_file_free);
     g->release = release_new();
     g->workers = workers_new(g, task_run);
     return g;
@@ -49,6 +50,7 @@ void engine_free(struct engine *g)
     release_free(g->release);
     people_free(g->people);
     lookup_close(g);
+    cache_free(g->report_files);
     OPENSSL_cleanse(g->seal_key, sizeof(g->seal_key));
     free(g);
 }

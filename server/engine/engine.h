@@ -37,9 +37,13 @@ struct engine_conf { /* borrowed, outlives the engine */
     struct httpc *http;          /* for users_from_json of .access.yml; NULL: none is read */
     const char *const *users_json_hosts; /* policy.users_json_hosts: where it may lie */
     size_t n_users_json_hosts;
-    bool users_json_private; /* policy.users_json_private: allow; they may have private addresses */
-    bool pull;               /* server.api_token is set: images may fetch their bootstrap */
-    const char *runner_url;  /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
+    bool users_json_private;             /* policy.users_json_private: allow; they may have private addresses */
+    bool pull;                           /* server.api_token is set: images may fetch their bootstrap */
+    bool no_check_runs;                  /* github.check_runs: false: pull requests are told nothing */
+    int64_t slow_start_ms;               /* a job that waits for so long is told about; 0 = 3 minutes */
+    const struct secret *const *secrets; /* of ours, which no text in a pull request may hold */
+    size_t n_secrets;
+    const char *runner_url; /* a mirror of the runner's tar.gz, with its hash; NULL = GitHub's newest */
     const char *runner_sha256;
 };
 
@@ -50,7 +54,7 @@ void engine_drain(struct engine *g, int64_t grace_ms);
 void engine_free(struct engine *g); /* accepts NULL; drained before */
 
 /* What became of a delivery. */
-enum delivery_outcome { DELIVERY_STORED, DELIVERY_KNOWN };
+enum delivery_outcome { DELIVERY_STORED, DELIVERY_KNOWN, DELIVERY_IGNORED };
 typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int rc, const struct err *e);
 
 /* Store a delivery, its job and the tasks that follow in one transaction. done runs on another thread once that is on
@@ -58,6 +62,8 @@ typedef void engine_delivered_fn(void *arg, enum delivery_outcome outcome, int r
 void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_delivered_fn *done, void *arg);
 /* The same for a push to a default branch, as event_parse gives it. */
 void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg);
+/* The same for "Re-run" of a check run (github/event_check.h). DELIVERY_IGNORED: it is none of ours. */
+void engine_pressed(struct engine *g, const char *guid, struct job *press, engine_delivered_fn *done, void *arg);
 /* Deliveries wait for this: one call after several lets one commit serve them all. */
 void engine_flush(struct engine *g);
 

@@ -8,6 +8,8 @@
 #include "server/engine/fsm.h"
 #include "server/engine/people.h"
 
+#include <stdatomic.h>
+
 struct workers; /* worker.c: scheduler, threads, the queue between them */
 
 struct engine {
@@ -15,7 +17,9 @@ struct engine {
     unsigned char seal_key[32];
     struct cache *runs, *files, *etags, *orgs, *told; /* lookup.c */
     struct people *people;
-    struct release *release; /* release.c */
+    struct cache *report_files;      /* report.c: .cirun.yml as text, for the lines that are quoted */
+    _Atomic int64_t reports_refused; /* the installation that was last said to lack the permission */
+    struct release *release;         /* release.c */
     struct workers *workers;
 };
 
@@ -62,7 +66,7 @@ struct verdict {
     enum job_want want;
     const char *plan_json, *reason; /* as store_job_decide takes them */
     struct store_cause cause;       /* ignored while there is no reason */
-    bool progress;                  /* a word of a launch under way: not for the timeline */
+    bool progress;                  /* not for the timeline: a word of a launch under way */
     int64_t now_ms;
 };
 int verdict_put(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e) MUST_USE;
@@ -161,6 +165,8 @@ void lookup_close(struct engine *g);
 int lookup_run(struct engine *g, const struct job *j, struct lookup *out, struct err *e) MUST_USE;
 /* ref NULL = the default branch. */
 int lookup_file(struct engine *g, const struct job *j, const char *ref, struct lookup *out, struct err *e) MUST_USE;
+/* What is kept about the job's run and its files is asked for again. */
+void lookup_forget(struct engine *g, const struct job *j);
 void lookup_clear(struct lookup *l);
 #define AUTO_LOOKUP AUTO(lookup_clear)
 

@@ -318,6 +318,20 @@ int lookup_org(struct engine *g, int64_t installation_id, const char *repo, stru
     return 0;
 }
 
+void lookup_forget(struct engine *g, const struct job *j)
+{
+    const char *const refs[] = {"", j->head_sha};
+    char key[160];
+
+    (void)snprintf(key, sizeof(key), "%lld/%lld/%lld", (long long)j->repo_id, (long long)j->run_id,
+                   (long long)j->run_attempt);
+    cache_drop(g->runs, key, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(refs) && refs[i] != NULL; i++) {
+        (void)snprintf(key, sizeof(key), "%lld@%s", (long long)j->repo_id, refs[i]);
+        cache_drop(g->files, key, NULL);
+    }
+}
+
 void lookup_clear(struct lookup *l)
 {
     cache_release(l->run_ref);

@@ -1,5 +1,6 @@
 /* Which function a claimed task is for: a job's decision, or what the state of its machine asks for. */
 #include "server/engine/idle.h"
+#include "server/engine/report.h"
 
 struct machine_read {
     const char *name;
@@ -50,6 +51,10 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return run_machine(g, task, next, e);
     case TASK_IDLE:
         return idle_task(g, task, next, e);
+    case TASK_SLOW:
+        return report_job(g, task, next, e);
+    case TASK_SAY:
+        return report_say(g, task, next, e);
     }
-    return err_set(e, ERR_BUG, "a task of an unknown kind: %s", task->subject);
+    return err_set(e, ERR_BUG, "a task of the unknown kind %d", (int)task->kind);
 }

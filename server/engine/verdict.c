@@ -1,7 +1,7 @@
 /* What we make of a job, written in one place, so that no wait and no refusal goes without its words. */
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static bool is_same(const char *a, const char *b)
 /* "job.admitted", "job.refused", ... when the decision is another one; "job.waits" when only its reason is. */
 static int add_event(struct store_tx *t, const struct verdict *v, const struct job *before, struct err *e)
 {
-    bool decided = v->want != before->want;
+    bool decided = v->want != before->want && !v->progress;
     char kind[32];
 
     if (!decided && (v->progress || v->reason == NULL || v->reason[0] == '\0' || is_same(v->reason, before->reason)))
@@ -45,12 +45,14 @@ int verdict_put(struct store_tx *t, const struct engine *g, const struct verdict
     AUTO_JOB struct job before = {0};
     bool found;
 
-    (void)g;
     if (store_job_get(t, v->job_id, &before, &found, e))
         return -1;
     if (store_job_decide(t, v->job_id, v->want, v->plan_json, v->reason, e))
         return -1;
-    return add_event(t, v, &before, e) || put_cause(t, v, e) ? -1 : 0;
+    if (add_event(t, v, &before, e) || put_cause(t, v, e))
+        return -1;
+    before.want = v->want;
+    return found ? report_note(t, g, &before, &v->cause, v->now_ms, e) : 0;
 }
 
 static int attempt_tx(struct store_tx *t, void *arg, struct err *e)

@@ -33,6 +33,7 @@ struct workers {
     size_t head, queued;
     int n, running, busy; /* at most; threads there are; tasks queued or under way */
     int reserve;          /* of these, kept free for teardown: a cloud that hangs must not delay another's end */
+    int reports;          /* of the busy ones, those that tell pull requests: few, whatever hangs */
     bool wake, freed, stop, started;
     pthread_t scheduler, *threads;
 };
@@ -93,6 +94,19 @@ int workers_write(struct engine *g, store_fn *fn, void *arg, struct err *e)
     return 0;
 }
 
+static bool is_report(const struct task *task)
+{
+    return task->kind == TASK_SLOW || task->kind == TASK_SAY;
+}
+
+/* How many more of those may begin. */
+static int report_room(const struct workers *w)
+{
+    int most = w->n / 8 > 0 ? w->n / 8 : 1;
+
+    return w->reports < most ? most - w->reports : 0;
+}
+
 /* --- workers ---------------------------------------------------------------------------------------------------- */
 
 struct finish {
@@ -116,7 +130,7 @@ static void run_task(struct workers *w, const struct task *task)
     if (rc != 0) {
         log_error(EV("task.failed"), FS("subject", task->subject), FI("attempts", task->attempts), FE(&e));
         f.next.due_ms = clock_now_ms() + workers_backoff_ms(task->attempts, 1000, 5 * 60 * 1000);
-        f.next.priority = TASK_CHECK;
+        f.next.priority = is_report(task) ? TASK_REPORT : TASK_CHECK;
         f.next.retry = true;
     }
     metric_add(&tasks_run, rc == 0 ? "ok" : "failed", 1);
@@ -143,6 +157,7 @@ static void *worker_main(void *arg)
         run_task(w, &task);
         (void)pthread_mutex_lock(&w->lock);
         w->busy--;
+        w->reports -= is_report(&task) ? 1 : 0;
         w->freed = true;
         (void)pthread_cond_signal(&w->schedule);
         (void)pthread_cond_broadcast(&w->ended);
@@ -176,6 +191,7 @@ static void add_threads(struct workers *w)
 struct claim {
     struct task tasks[QUEUE_MAX];
     size_t want, got;
+    size_t reports;           /* of them, at most so many of the least urgent kind */
     enum task_priority least; /* when few workers are left, they are for teardown */
     int64_t next_due_ms;
 };
@@ -184,8 +200,18 @@ static int claim_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct claim *c = arg;
     int64_t now = clock_now_ms();
+    enum task_priority least = c->least == TASK_REPORT ? TASK_CHECK : c->least;
+    size_t left, more = 0;
 
-    return store_task_claim(t, c->least, now, now + LEASE_MS, c->want, c->tasks, &c->got, e);
+    if (store_task_claim(t, least, now, now + LEASE_MS, c->want, c->tasks, &c->got, e))
+        return -1;
+    left = c->want - c->got < c->reports ? c->want - c->got : c->reports;
+    if (c->least != TASK_REPORT || left == 0)
+        return 0;
+    if (store_task_claim(t, TASK_REPORT, now, now + LEASE_MS, left, c->tasks + c->got, &more, e))
+        return -1;
+    c->got += more;
+    return 0;
 }
 
 static int next_due_tx(struct store_tx *t, void *arg, struct err *e)
@@ -226,8 +252,10 @@ static void claim_some(struct workers *w, struct claim *c, size_t idle)
     (void)pthread_mutex_lock(&w->lock);
     if (w->stop)
         c->got = 0; /* claimed while the drain began: not begun, and their leases are void at the next start */
-    for (size_t i = 0; i < c->got; i++)
+    for (size_t i = 0; i < c->got; i++) {
         w->queue[(w->head + w->queued++) % QUEUE_MAX] = c->tasks[i];
+        w->reports += is_report(&c->tasks[i]) ? 1 : 0;
+    }
     w->busy += (int)c->got;
     add_threads(w);
     if (c->got > 0)
@@ -235,11 +263,20 @@ static void claim_some(struct workers *w, struct claim *c, size_t idle)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+/* With the lock held. What may begin now; what may not is not waited for either. */
+static enum task_priority least_now(const struct workers *w)
+{
+    if (w->n - w->busy <= w->reserve)
+        return TASK_TEARDOWN;
+    return report_room(w) > 0 ? TASK_REPORT : TASK_CHECK;
+}
+
 static void count_idle(const struct workers *w, struct claim *c, size_t *idle)
 {
     int left = w->n - w->busy;
 
-    c->least = left > w->reserve ? TASK_CHECK : TASK_TEARDOWN;
+    c->least = least_now(w);
+    c->reports = (size_t)report_room(w);
     *idle = (size_t)(left > w->reserve ? left - w->reserve : left > 0 ? left : 0);
 }
 
@@ -251,7 +288,7 @@ static bool wait_for_turn(struct workers *w, struct claim *c, size_t *idle)
     (void)pthread_mutex_lock(&w->lock);
     while (!w->stop && w->busy >= w->n)
         (void)pthread_cond_wait(&w->schedule, &w->lock);
-    c->least = w->n - w->busy > w->reserve ? TASK_CHECK : TASK_TEARDOWN;
+    c->least = least_now(w);
     if (!w->stop && !w->wake) {
         struct timespec until;
         int64_t wait_ms;
@@ -260,7 +297,7 @@ static bool wait_for_turn(struct workers *w, struct claim *c, size_t *idle)
         wait_ms = until_due_ms(w, c);
         (void)pthread_mutex_lock(&w->lock);
         deadline_in(&until, wait_ms);
-        while (!w->stop && !w->wake && !(w->freed && c->least != TASK_CHECK) && wait_ms > 0 &&
+        while (!w->stop && !w->wake && !(w->freed && c->least != TASK_REPORT) && wait_ms > 0 &&
                pthread_cond_timedwait(&w->schedule, &w->lock, &until) == 0)
             continue;
     }

@@ -50,6 +50,10 @@ const char *github_scope_name(enum github_scope scope)
         return "members: read";
     case GITHUB_SCOPE_ORG_RUNNERS:
         return "organization_self_hosted_runners: write";
+    case GITHUB_SCOPE_CHECKS:
+        return "checks: write";
+    case GITHUB_SCOPE_STATUSES:
+        return "statuses: write";
     }
     return "unknown";
 }
@@ -73,7 +77,7 @@ int github_send(struct github *g, const struct github_call *c, const struct secr
     AUTO_BUF struct buf url = BUF_INIT(URL_MAX);
     struct buf authorization = BUF_INIT(BEARER_MAX);
     struct httpc_header headers[5];
-    struct httpc_req req = {.method = c->method, .headers = headers, .max_answer = c->max_answer};
+    struct httpc_req req = {.method = c->method, .headers = headers, .max_answer = c->max_answer, .once = c->once};
     const char *value;
     int rc = -1;
 

@@ -28,11 +28,13 @@ void github_free(struct github *g); /* accepts NULL */
 
 /* What a token may do; each is minted for one repository, but for the organisation's. */
 enum github_scope {
-    GITHUB_SCOPE_READ,       /* contents: read, actions: read */
-    GITHUB_SCOPE_RUNNERS,    /* administration: write */
-    GITHUB_SCOPE_FILES,      /* contents: read */
-    GITHUB_SCOPE_MEMBERS,    /* members: read, of the organisation */
-    GITHUB_SCOPE_ORG_RUNNERS /* organization_self_hosted_runners: write; repo_id 0 */
+    GITHUB_SCOPE_READ,        /* contents: read, actions: read */
+    GITHUB_SCOPE_RUNNERS,     /* administration: write */
+    GITHUB_SCOPE_FILES,       /* contents: read */
+    GITHUB_SCOPE_MEMBERS,     /* members: read, of the organisation */
+    GITHUB_SCOPE_ORG_RUNNERS, /* organization_self_hosted_runners: write; repo_id 0 */
+    GITHUB_SCOPE_CHECKS,      /* checks: write */
+    GITHUB_SCOPE_STATUSES     /* statuses: write */
 };
 
 /* For api.c: perform one call with the right authorization and the rules above. path begins with '/' and is escaped by
@@ -50,6 +52,7 @@ struct github_call {
     const char *if_none_match; /* NULL = none */
     const int *accept;         /* more statuses that are no error; NULL = none */
     size_t max_answer;         /* bytes; 0 = 1 MiB */
+    bool once;                 /* must not arrive twice: see httpc_req */
 };
 int github_call(struct github *g, const struct github_call *c, struct httpc_res *res, struct err *e) MUST_USE;
 

@@ -58,6 +58,12 @@ static int mint_body(const struct github_call *c, char **out, struct err *e)
     case GITHUB_SCOPE_ORG_RUNNERS:
         rc = js_pack(e, &permissions, "{s:s}", "organization_self_hosted_runners", "write");
         break;
+    case GITHUB_SCOPE_CHECKS:
+        rc = js_pack(e, &permissions, "{s:s}", "checks", "write");
+        break;
+    case GITHUB_SCOPE_STATUSES:
+        rc = js_pack(e, &permissions, "{s:s}", "statuses", "write");
+        break;
     }
     if (rc == 0 && c->scope == GITHUB_SCOPE_ORG_RUNNERS)
         body = json_object();

@@ -9,6 +9,7 @@
 #include "server/model.h"
 
 enum event_verdict {
+    EVENT_PRESS,  /* somebody asks for a check run anew (event_check.h) */
     EVENT_JOB,    /* *out is filled: state from `action`, never from workflow_job.status */
     EVENT_PUSH,   /* to a default branch: *out has its repository, and as name a file of ours that a commit names */
     EVENT_IGNORED /* valid JSON that we do not need: another event, an unknown action, labels with a null item */

@@ -184,8 +184,15 @@ static const char *const V5[] = {
     NULL,
 };
 
+/* Since when a job is tried anew: machines that failed before then count no more. */
+static const char *const V6[] = {
+    "ALTER TABLE job_report ADD COLUMN retried_ms INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX report_check_run ON report (check_run_id) WHERE check_run_id > 0",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6},
 };
 
 int64_t schema_newest(void)

@@ -86,7 +86,7 @@ struct store_balance {
 };
 int store_balance(struct store_tx *t, int64_t repo_id, const char *label_key, struct store_balance *out,
                   struct err *e) MUST_USE;
-/* Machines that were launched for a job, ended, and never took one. */
+/* Machines that were launched for a job since it was last tried anew, ended, and never took one. */
 int store_machine_failures(struct store_tx *t, int64_t job_id, int64_t *out, struct err *e) MUST_USE;
 /* The oldest job that waits without a machine before BUSY made for it (the oldest waiting one if all have); found =
  * false: none. */
@@ -123,10 +123,16 @@ int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST
 
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
-enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2, TASK_IDLE = 3 };
+enum task_kind {
+    TASK_JOB = 1,
+    TASK_MACHINE = 2,
+    TASK_IDLE = 3,
+    TASK_SLOW = 4, /* of a job: has it waited for long? */
+    TASK_SAY = 5   /* of a report: tell the pull request */
+};
 
 /* Smaller is more urgent. */
-enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3 };
+enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3, TASK_REPORT = 4 };
 
 struct task {
     int64_t id, generation;
@@ -181,6 +187,53 @@ int store_attempts_forget(struct store_tx *t, int64_t job_id, struct err *e) MUS
 typedef int store_attempt_fn(void *arg, const struct store_attempt *a, struct err *e);
 int store_attempts_of_job(struct store_tx *t, int64_t job_id, store_attempt_fn *each, void *arg,
                           struct err *e) MUST_USE;
+
+/* One check run, or what stands for it: for the jobs of a commit that share a topic. Owns its strings. */
+enum store_report_form { REPORT_CHECK_RUN, REPORT_STATUS, REPORT_SILENT }; /* SILENT: nothing may be written there */
+struct store_report {
+    int64_t id, repo_id, installation_id;
+    char *repo, *head_sha, *topic;
+    int64_t external_id;  /* the job that opened it */
+    int64_t check_run_id; /* 0 = none yet; < 0 = perhaps: the answer was lost */
+    enum store_report_form form;
+    char said[72], annotated[72]; /* digests of what was said last */
+    int64_t updates, opened_ms, said_ms;
+};
+void store_report_clear(struct store_report *r);
+/* The one of (repo_id, head_sha, topic), made if it is not there. */
+int store_report_open(struct store_tx *t, const struct store_report *r, int64_t *id, struct err *e) MUST_USE;
+/* How many reports of the commit have another topic. */
+int store_report_topics(struct store_tx *t, int64_t repo_id, const char *head_sha, const char *topic, int64_t *others,
+                        struct err *e) MUST_USE;
+int store_report_join(struct store_tx *t, int64_t job_id, int64_t report_id, struct err *e) MUST_USE;
+/* Those of one commit, at most max. */
+int store_reports_of_commit(struct store_tx *t, int64_t repo_id, const char *head_sha, int64_t *ids, size_t max,
+                            size_t *n, struct err *e) MUST_USE;
+/* The job is tried anew: machines that failed before do not count any more (store_machine_failures). */
+int store_job_retried(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
+/* 0 = none. */
+int store_report_of_job(struct store_tx *t, int64_t job_id, int64_t *report_id, struct err *e) MUST_USE;
+int store_report_by_check_run(struct store_tx *t, int64_t repo_id, int64_t check_run_id, int64_t *id,
+                              struct err *e) MUST_USE;
+int store_report_get(struct store_tx *t, int64_t id, struct store_report *out, bool *found, struct err *e) MUST_USE;
+/* What was said: check_run_id, form, said, annotated, updates, said_ms. */
+int store_report_update(struct store_tx *t, const struct store_report *r, struct err *e) MUST_USE;
+
+struct store_report_job { /* strings are never NULL, and borrowed for the call */
+    int64_t id, run_id, queued_ms, updated_ms;
+    enum job_state state;
+    enum job_want want;
+    const char *name, *runner_name, *reason;
+    struct store_cause cause;
+};
+typedef int store_report_job_fn(void *arg, const struct store_report_job *j, struct err *e);
+int store_report_jobs(struct store_tx *t, int64_t report_id, store_report_job_fn *each, void *arg,
+                      struct err *e) MUST_USE; /* by id, at most 1,000 */
+/* As store_attempts_of_job for all its jobs: by candidate, the newest first. */
+int store_attempts_of_report(struct store_tx *t, int64_t report_id, store_attempt_fn *each, void *arg,
+                             struct err *e) MUST_USE;
+/* The machine on its way for a job, or its newest. found = false: none. */
+int store_machine_of_job(struct store_tx *t, int64_t job_id, struct machine *out, bool *found, struct err *e) MUST_USE;
 
 /* --- timeline ------------------------------------------------------------------------------------------------- */
 

@@ -106,6 +106,22 @@ int store_machine_get(struct store_tx *t, const char *name, struct machine *out,
     return 0;
 }
 
+int store_machine_of_job(struct store_tx *t, int64_t job_id, struct machine *out, bool *found, struct err *e)
+{
+    struct page p = {NULL, 0, 0};
+
+    if (tx_read(t,
+                "SELECT " MACHINE_COLUMNS " FROM machine WHERE job_id = $1"
+                " ORDER BY CASE WHEN state < 4 THEN 0 ELSE 1 END, created_ms DESC, name DESC LIMIT 1",
+                VALS(DB_I(job_id)), collect, &p, e))
+        return -1;
+    *found = p.n > 0;
+    if (p.n > 0)
+        *out = p.m[0]; /* with its strings */
+    free(p.m);
+    return 0;
+}
+
 int store_machine_update(struct store_tx *t, const struct machine *m, enum machine_state expected, bool *changed,
                          struct err *e)
 {
@@ -149,7 +165,8 @@ int store_machine_failures(struct store_tx *t, int64_t job_id, int64_t *out, str
 {
     return tx_read(t,
                    "SELECT count(*) FROM machine"
-                   " WHERE job_id = $1 AND state IN (5, 6) AND launched_ms > 0 AND taken_job_id = 0",
+                   " WHERE job_id = $1 AND state IN (5, 6) AND launched_ms > 0 AND taken_job_id = 0"
+                   " AND created_ms >= coalesce((SELECT retried_ms FROM job_report WHERE job_id = $1), 0)",
                    VALS(DB_I(job_id)), row_i64, out, e);
 }
 

@@ -192,6 +192,8 @@ int store_task_release_all(struct store_tx *t, struct err *e)
 
 /* --- when next ------------------------------------------------------------------------------------------------ */
 
+_Static_assert(TASK_TEARDOWN == 0 && TASK_REPORT == 4, "the query below names every priority");
+
 static int ask_next_due(struct store_tx *t, enum task_priority least, int64_t *out, struct err *e)
 {
     *out = INT64_MAX;
@@ -200,7 +202,8 @@ static int ask_next_due(struct store_tx *t, enum task_priority least, int64_t *o
                    "SELECT min(ready_ms) AS r FROM task WHERE priority = 0"
                    " UNION ALL SELECT min(ready_ms) FROM task WHERE priority = 1 AND $1 >= 1"
                    " UNION ALL SELECT min(ready_ms) FROM task WHERE priority = 2 AND $1 >= 2"
-                   " UNION ALL SELECT min(ready_ms) FROM task WHERE priority = 3 AND $1 >= 3) AS earliest",
+                   " UNION ALL SELECT min(ready_ms) FROM task WHERE priority = 3 AND $1 >= 3"
+                   " UNION ALL SELECT min(ready_ms) FROM task WHERE priority = 4 AND $1 >= 4) AS earliest",
                    VALS(DB_I(least)), row_i64, out, e);
 }
 

@@ -33,6 +33,10 @@ SCENARIOS = {
     "org_repo_get": ("repos/get", {"id": 1, "private": True}),
     "org_group_get": ("actions/get-self-hosted-runner-group-for-org", {"allows_public_repositories": False}),
     "release_get": ("actions/list-runner-applications-for-repo", []),
+    "check_create": ("checks/create", {"id": 4}),
+    "check_update": ("checks/update", {"id": 4}),
+    "check_find": ("checks/list-for-ref", {"check_runs": [{"id": 4, "name": "muster", "external_id": "31"}]}),
+    "status_put": ("repos/create-commit-status", {"state": "failure"}),
     "job_status": ("actions/get-job-for-workflow-run", {"status": "queued"}),
 }
 TOKEN = "apps/create-installation-access-token"

@@ -7,7 +7,7 @@
  */
 #include "server/base/json.h"
 #include "server/base/text.h"
-#include "server/github/api.h"
+#include "server/github/check.h"
 #include "tests/support/rawserver.h"
 
 #include <openssl/pem.h>
@@ -212,6 +212,56 @@ static int job_status(struct github *g, const json_t *answers, struct err *e)
     return github_job_status(g, &repo, 399444496, status, e);
 }
 
+#define SHA "0123456789abcdef0123456789abcdef01234567"
+
+static const struct github_annotation annotations[] = {
+    {".cirun.yml", 3, 5, "failure", "Error in .cirun.yml", "unknown cloud"},
+    {".cirun.yml", 4, 0, "warning", NULL, "m"}};
+static const struct github_check failed = {.name = "muster",
+                                           .head_sha = SHA,
+                                           .external_id = 31,
+                                           .status = "completed",
+                                           .conclusion = "failure",
+                                           .title = "t",
+                                           .summary = "s",
+                                           .text = "x",
+                                           .annotations = annotations,
+                                           .n_annotations = 2,
+                                           .started_ms = 1631499673000,
+                                           .completed_ms = 1631499674000,
+                                           .retry_button = true};
+
+static int check_create(struct github *g, const json_t *answers, struct err *e)
+{
+    int64_t id;
+
+    (void)answers;
+    return github_check_create(g, &repo, &failed, &id, e);
+}
+
+static int check_update(struct github *g, const json_t *answers, struct err *e)
+{
+    static const struct github_check waits = {
+        .name = "muster", .external_id = 31, .status = "in_progress", .title = "t", .summary = "s"};
+
+    (void)answers;
+    return github_check_update(g, &repo, 4, &waits, e);
+}
+
+static int check_find(struct github *g, const json_t *answers, struct err *e)
+{
+    int64_t id;
+
+    (void)answers;
+    return github_check_find(g, &repo, &failed, &id, e);
+}
+
+static int status_put(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_status_put(g, &repo, &(struct github_status){"muster", SHA, "failure", "t"}, e);
+}
+
 static const struct {
     const char *name;
     int (*act)(struct github *g, const json_t *answers, struct err *e);
@@ -232,6 +282,10 @@ static const struct {
     {"org_group_get", org_group_get},
     {"org_repo_get", org_repo_get},
     {"release_get", release_get},
+    {"check_create", check_create},
+    {"check_update", check_update},
+    {"check_find", check_find},
+    {"status_put", status_put},
     {"job_status", job_status},
 };
 

@@ -12,7 +12,8 @@
 #include <time.h>
 
 static const char default_permissions[] =
-    "{\"administration\":\"write\",\"contents\":\"read\",\"actions\":\"read\",\"metadata\":\"read\"}";
+    "{\"administration\":\"write\",\"checks\":\"write\",\"contents\":\"read\",\"actions\":\"read\","
+    "\"metadata\":\"read\"}";
 
 void gh_lock(struct sim_github *g)
 {
@@ -470,6 +471,7 @@ void sim_github_free(struct sim_github *g)
     free(g->public_key);
     free(g->secret);
     free(g->hook_url);
+    gh_checks_free(g);
     buf_clear(&g->runner_archive);
     (void)pthread_cond_destroy(&g->changed);
     (void)pthread_mutex_destroy(&g->lock);

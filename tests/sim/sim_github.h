@@ -40,6 +40,10 @@
 #define SIM_GH_ORG_RUNNERS "GET /orgs/{org}/actions/runners"
 #define SIM_GH_ORG_RUNNER_DELETE "DELETE /orgs/{org}/actions/runners/{runner_id}"
 #define SIM_GH_ORG_GROUP "GET /orgs/{org}/actions/runner-groups/{runner_group_id}"
+#define SIM_GH_CHECK_CREATE "POST /repos/{owner}/{repo}/check-runs"
+#define SIM_GH_CHECK_UPDATE "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}"
+#define SIM_GH_CHECK_LIST "GET /repos/{owner}/{repo}/commits/{ref}/check-runs"
+#define SIM_GH_STATUS "POST /repos/{owner}/{repo}/statuses/{sha}"
 #define SIM_GH_DELIVERIES "GET /app/hook/deliveries"
 #define SIM_GH_REDELIVER "POST /app/hook/deliveries/{delivery_id}/attempts"
 
@@ -64,7 +68,8 @@ const char *sim_github_url(const struct sim_github *g);
 struct sim_http *sim_github_http(struct sim_github *g); /* faults, counts, violations */
 
 /* ---- what exists ---- */
-/* permissions: a JSON object as GitHub shows it; NULL = administration write, contents, actions, metadata read. */
+/* permissions: a JSON object as GitHub shows it; NULL = administration and checks write, contents, actions,
+ * metadata read. */
 void sim_github_add_installation(struct sim_github *g, int64_t id, const char *account, const char *permissions);
 void sim_github_permissions(struct sim_github *g, int64_t installation_id, const char *permissions); /* from now on */
 void sim_github_suspend(struct sim_github *g, int64_t installation_id, bool suspended);
@@ -145,6 +150,27 @@ void sim_github_stats(struct sim_github *g, struct sim_github_stats *out);
 bool sim_github_wait_job(struct sim_github *g, int64_t id, enum sim_job_state s, int timeout_ms);
 bool sim_github_wait_completed(struct sim_github *g, size_t jobs, int timeout_ms);
 bool sim_github_wait_deliveries(struct sim_github *g, int timeout_ms); /* none pending */
+
+/* ---- check runs and commit statuses, as a reader of the pull request sees them ---- */
+struct sim_check {
+    int64_t id;
+    char name[128], external_id[32], status[16], conclusion[24], title[512]; /* conclusion "" = none */
+    char *summary, *text;
+    json_t *annotations; /* all that were ever sent */
+    int writes;          /* creation and updates */
+};
+size_t sim_github_checks(struct sim_github *g);
+/* The i-th in order of creation. *out is cleared first, and by the caller with sim_check_clear in the end. */
+bool sim_github_check(struct sim_github *g, size_t i, struct sim_check *out);
+void sim_check_clear(struct sim_check *c);
+bool sim_github_wait_check(struct sim_github *g, size_t i, const char *status, const char *conclusion, int timeout_ms);
+/* What a person presses: action "rerequested", or "requested_action" with the button's identifier (else NULL). */
+void sim_github_check_press(struct sim_github *g, int64_t id, const char *action, const char *identifier);
+struct sim_status {
+    char context[128], state[16], description[160];
+};
+size_t sim_github_statuses(struct sim_github *g);
+bool sim_github_status(struct sim_github *g, size_t i, struct sim_status *out);
 
 /* ---- runners, from the machine's side ---- */
 /* Called once when a job was assigned; job_id 0: the runner is gone (removed, cancelled) and may exit. */

@@ -385,6 +385,13 @@ static void answer_token(const struct gh_token *t, struct sim_res *rs)
                            t->permissions, "repository_selection", t->n_repos != 0 ? "selected" : "all"));
 }
 
+/* What an App can do without: whether it is granted, it finds out by asking. */
+static bool asks_for_optional(const json_t *permissions)
+{
+    return json_object_size(permissions) == 1 &&
+           (json_object_get(permissions, "checks") != NULL || json_object_get(permissions, "statuses") != NULL);
+}
+
 void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs)
 {
     struct gh_installation *in = gh_installation(g, strtoll(rq->arg[0], NULL, 10));
@@ -401,7 +408,7 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
         gh_refuse(rs, 400, "Problems parsing JSON");
     } else if ((fault = token_request_fault(g, in, body, text, sizeof(text))) != NULL) {
         /* whether a repository can be reached by its name, and whether members may be read, is found out by asking */
-        if (json_object_get(body, "repositories") == NULL &&
+        if (json_object_get(body, "repositories") == NULL && !asks_for_optional(json_object_get(body, "permissions")) &&
             json_object_get(json_object_get(body, "permissions"), "members") == NULL)
             gh_violation(g, rq, "%s", fault);
         gh_refuse(rs, 422, fault);
@@ -410,7 +417,8 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
 
         gh_story(g, "gives an installation token, %s",
                  json_object_get(t->permissions, "administration") != NULL ? "to make runners in one repository"
-                                                                           : "to read one repository");
+                 : json_object_get(t->permissions, "contents") != NULL     ? "to read one repository"
+                                                                           : "to write checks in one repository");
         answer_token(t, rs);
     }
     json_decref(body);

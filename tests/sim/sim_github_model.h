@@ -104,6 +104,8 @@ struct gh_download {
 };
 
 struct gh_sender;
+struct gh_check;
+struct gh_status;
 
 struct sim_github {
     struct sim_http *http;
@@ -139,6 +141,10 @@ struct sim_github {
     size_t pending;
     struct gh_member *members, *roles;
     size_t n_members, n_roles;
+    struct gh_check **checks; /* index = id - GH_FIRST_CHECK */
+    size_t n_checks;
+    struct gh_status **statuses;
+    size_t n_statuses;
     struct gh_download *downloads;
     size_t n_downloads;
     struct buf runner_archive;
@@ -150,6 +156,7 @@ struct sim_github {
 #define GH_FIRST_JOB 31000000000
 #define GH_FIRST_RUN 9100000000
 #define GH_FIRST_RUNNER 101
+#define GH_FIRST_CHECK 5000000001
 #define GH_FIRST_DELIVERY 70000000000
 
 #endif

@@ -50,6 +50,8 @@ gh_endpoint_fn gh_api_list_runners, gh_api_get_runner, gh_api_delete_runner, gh_
 gh_endpoint_fn gh_api_create_jitconfig, gh_api_get_group;
 gh_endpoint_fn gh_api_get_team_member, gh_api_get_permission; /* _people.c; the first has no repo */
 void gh_members_free(struct sim_github *g);
+gh_endpoint_fn gh_api_create_check, gh_api_update_check, gh_api_list_checks, gh_api_create_status;
+void gh_checks_free(struct sim_github *g);
 bool gh_accepts_raw(const struct sim_req *rq);
 int64_t gh_id_arg(const char *s); /* a decimal id of a path; -1 when it is none */
 int gh_page_number(struct sim_github *g, const struct sim_req *rq, const char *name, int fallback, int max);

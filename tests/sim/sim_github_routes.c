@@ -38,6 +38,11 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_DOWNLOADS, AUTH_TOKEN, "administration", false, "", gh_api_list_downloads},
     {SIM_GH_RUNNERS, AUTH_TOKEN, "administration", false, "name per_page page", gh_api_list_runners},
     {SIM_GH_RUNNER, AUTH_TOKEN, "administration", false, "", gh_api_get_runner},
+    {SIM_GH_CHECK_CREATE, AUTH_TOKEN, "checks", true, "", gh_api_create_check},
+    {SIM_GH_CHECK_UPDATE, AUTH_TOKEN, "checks", true, "", gh_api_update_check},
+    {SIM_GH_CHECK_LIST, AUTH_TOKEN, "checks", false, "check_name filter status app_id per_page page",
+     gh_api_list_checks},
+    {SIM_GH_STATUS, AUTH_TOKEN, "statuses", true, "", gh_api_create_status},
     {SIM_GH_RUNNER_DELETE, AUTH_TOKEN, "administration", true, "", gh_api_delete_runner},
 };
 
@@ -62,6 +67,10 @@ const struct sim_route gh_routes[] = {
     {"GET", "/orgs/{org}/actions/runners", gh_dispatch},
     {"DELETE", "/orgs/{org}/actions/runners/{runner_id}", gh_dispatch},
     {"GET", "/orgs/{org}/actions/runner-groups/{runner_group_id}", gh_dispatch},
+    {"POST", "/repos/{owner}/{repo}/check-runs", gh_dispatch},
+    {"PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", gh_dispatch},
+    {"POST", "/repos/{owner}/{repo}/statuses/{sha}", gh_dispatch},
     {"POST", "/sim/runner/online", gh_runner_http_online},
     {"GET", "/sim/runner/{session}/job", gh_runner_http_job},
     {"POST", "/sim/runner/{session}/finish", gh_runner_http_finish},
@@ -104,7 +113,7 @@ static bool well_put(struct sim_github *g, const struct endpoint *ep, const stru
         gh_violation(g, rq, "Accept is missing or not one of GitHub's media types");
     if (rq->body_len != 0 && (type == NULL || strncasecmp(type, "application/json", 16) != 0))
         gh_violation(g, rq, "a body without Content-Type application/json");
-    if (rq->body_len != 0 && strcmp(rq->method, "POST") != 0)
+    if (rq->body_len != 0 && strcmp(rq->method, "POST") != 0 && strcmp(rq->method, "PATCH") != 0)
         gh_violation(g, rq, "a body where none belongs");
     for (size_t i = 0; i < rq->n_query; i++)
         if (!word_in(ep->query, rq->query[i].name))

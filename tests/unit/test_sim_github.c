@@ -229,7 +229,7 @@ static void test_sim_github__a_token_cannot_ask_for_more_than_was_granted(void *
     const char *path = "/app/installations/7/access_tokens";
     static const char *const wrong[] = {"{\"repository_ids\":[99]}",
                                         "{\"permissions\":{\"contents\":\"write\"}}",
-                                        "{\"permissions\":{\"checks\":\"write\"}}",
+                                        "{\"permissions\":{\"issues\":\"write\"}}",
                                         "{\"repository_ids\":\"11\"}",
                                         "{\"repositorys\":[11]}",
                                         "{\"permissions\":{\"contents\":true}}"};
@@ -483,10 +483,51 @@ static void test_sim_github__faults_come_when_asked_for(void **state)
     free(t);
 }
 
+#define CHECKS_ONE "{\"repository_ids\":[11],\"permissions\":{\"checks\":\"write\"}}"
+#define CHECK(rest) "{\"name\":\"muster\",\"head_sha\":\"0123456789012345678901234567890123456789\"" rest "}"
+
+static void test_sim_github__check_runs_are_taken_only_as_described(void **state)
+{
+    static const char *const bad[] = {
+        "{\"name\":\"muster\"}",
+        CHECK(",\"status\":\"completed\""),
+        CHECK(",\"status\":\"done\""),
+        CHECK(",\"conclusion\":\"stale\""),
+        CHECK(",\"output\":{\"title\":\"t\"}"),
+        CHECK(",\"external_id\":7"),
+        CHECK(",\"hello\":\"x\""),
+        CHECK(",\"output\":{\"title\":\"t\",\"summary\":\"s\",\"annotations\":[{\"path\":\"a\",\"message\":\"m\"}]}"),
+        CHECK(",\"actions\":[{\"label\":\"far too long for a button\",\"description\":\"d\",\"identifier\":\"i\"}]"),
+        "{\"name\":\"muster\",\"head_sha\":\"ffffffffffffffffffffffffffffffffffffffff\"}",
+    };
+    struct world *w = *state;
+    char *t = token(w, CHECKS_ONE), *reader = token(w, READ_ONE);
+
+    (void)sim_github_job_create(w->g, &(struct sim_job_spec){.repo = "octo/train",
+                                                             .labels = "[\"a\"]",
+                                                             .head_sha = "0123456789012345678901234567890123456789"});
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        if (status_of(w, "POST", "/repos/octo/train/check-runs", t, bad[i]) != 422)
+            fail_msg("taken: %s", bad[i]);
+        expect_violation(w);
+    }
+    assert_int_equal(sim_github_checks(w->g), 0);
+    assert_int_equal(status_of(w, "POST", "/repos/octo/train/check-runs", reader, CHECK("")), 403);
+    expect_violation(w);
+    assert_int_equal(status_of(w, "POST", "/repos/octo/train/check-runs", t,
+                               CHECK(",\"conclusion\":\"failure\",\"output\":{\"title\":\"t\",\"summary\":\"s\"}")),
+                     201);
+    no_violation(w);
+    assert_true(sim_github_wait_check(w->g, 0, "completed", "failure", 0));
+    free(t);
+    free(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_sim_github__app_jwt_is_verified, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sim_github__check_runs_are_taken_only_as_described, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sim_github__a_clock_ahead_refuses_jwts_and_shows_its_date, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_sim_github__tokens_do_only_what_they_were_made_for, set_up, tear_down),

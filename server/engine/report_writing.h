@@ -1,0 +1,21 @@
+/* What report_text.c and report_place.c share while words are found for one report. Not for others. */
+#ifndef MUSTER_ENGINE_REPORT_WRITING_H
+#define MUSTER_ENGINE_REPORT_WRITING_H
+
+#include "server/engine/report.h"
+
+/* What one composing works on. */
+struct writing {
+    const struct report_view *v;
+    struct report_words *w;
+    const struct store_report_job *lead;
+    const struct report_attempt *last; /* the newest answer; NULL = none */
+    const char *missing, *near; /* NO_RUNNER: the label nobody has, and what was probably meant; NULL = unknown */
+    int line, column;           /* in .cirun.yml; 0 = none */
+    int n_candidates;           /* of the lead's chain; 0 = unknown */
+};
+
+/* missing, near, line, column and n_candidates, from lead, last and the file. (report_place.c) */
+void report_find_place(struct writing *x);
+
+#endif
