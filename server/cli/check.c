@@ -17,9 +17,9 @@ enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct check_run {
     enum format format;
-    const char *print; /* what of the language instead of checking; NULL = nothing */
     enum colour colour;
     enum check_kind kind;
+    const char *print; /* what of the language instead of checking; NULL = nothing */
     bool strict;
     const char *config; /* our settings, or NULL */
     struct server_conf *conf;

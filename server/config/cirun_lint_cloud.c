@@ -213,7 +213,7 @@ static void check_candidate(struct trial *t, const struct cirun_candidate *c)
                              .gpu_memory_gb = t->r->gpu_memory_gb,
                              .os = plan_os(t->r, c),
                              .spot = c->spot};
-    AUTO_JSON json_t *extra = t->r->extra != NULL ? yaml_to_json(t->r->extra) : json_object();
+    AUTO_JSON json_t *extra = t->r->extra != NULL ? cirun_extra_json(t->r->cloud, t->r->extra) : json_object();
 
     t->extra = extra;
     s.extra = extra;

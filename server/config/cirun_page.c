@@ -33,6 +33,23 @@ static void add_duration(struct buf *out, int64_t s)
         buf_addf(out, "%lldm", (long long)s / 60);
 }
 
+/* A mapping that has a heading of its own is linked to it. */
+static void add_map(struct buf *out, const struct cirun_map *map)
+{
+    static const char *const headings[][2] = {{"runner", "a-runner"},
+                                              {"idle", "idle-machines-that-wait"},
+                                              {"muster", "muster-what-is-ours"},
+                                              {"extra_config", "extra_config-on-every-cloud"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(headings); i++) {
+        if (strcmp(headings[i][0], map->id) == 0) {
+            buf_addf(out, "[mapping](#%s)", headings[i][1]);
+            return;
+        }
+    }
+    buf_adds(out, "mapping");
+}
+
 static void add_type(struct buf *out, const struct cirun_key *k)
 {
     switch (k->type) {
@@ -63,6 +80,8 @@ static void add_type(struct buf *out, const struct cirun_key *k)
         buf_addf(out, "gigabytes, %lldGB to %lldGB", (long long)k->min, (long long)k->max);
         return;
     case CIRUN_MAP:
+        add_map(out, k->of);
+        return;
     case CIRUN_ANY:
         buf_adds(out, "mapping");
         return;
@@ -143,11 +162,13 @@ static void add_clouds(struct buf *out)
 
 static void add_rules(struct buf *out)
 {
+    static const char *const names[] = {[CIRUN_NOTE] = "note", [CIRUN_WARNING] = "warning", [CIRUN_ERROR] = "error"};
+
     buf_adds(out, "| rule | is | means | remedy |\n|---|---|---|---|\n");
     for (size_t i = 0; i < cirun_rules_n; i++) {
         const struct cirun_rule *rule = &cirun_rules[i];
 
-        buf_addf(out, "| `%s` | %s%s | ", rule->id, rule->severity == CIRUN_ERROR ? "error" : "warning",
+        buf_addf(out, "| `%s` | %s%s | ", rule->id, names[rule->severity],
                  rule->severity == CIRUN_ERROR && cirun_rule_is_beyond_schema(rule->id) ? "\\*" : "");
         add_cell(out, rule->meaning);
         buf_adds(out, " | ");

@@ -104,7 +104,6 @@ const struct cirun_rule cirun_rules[] = {
      "Name a larger instance_type, or ask for less."},
     {"over-limit", CIRUN_WARNING, "A duration is above the operator's limit, and cut to it.",
      "Lower it, or ask the operator to raise the limit."},
-    {"price-zero", CIRUN_WARNING, "A price limit that no machine can meet.", "Raise it, or leave it out."},
     {"runner-denied", CIRUN_NOTE, "A runner of .cirun.global.yml that no policy of .access.yml lets anybody use.",
      "Name it in access_control, if somebody shall use it."},
     {"runner-unreachable", CIRUN_WARNING, "No job can get this runner by its labels.", "Add a label of its own."},

@@ -326,9 +326,9 @@ static const struct cirun_cloud *cloud_with(const char *key)
 /* Is it a restriction, or a slip of the pen for one? What restricts who is served is never ignored. */
 static bool is_restriction(const char *key, const struct cirun_key *near)
 {
-    static const char *const patterns[] = {"run_only*",      "only_*",  "*triggered_by*", "restrict*", "team",
-                                           "teams",          "user",    "users",          "roles",     "policies",
-                                           "access_control", "allow_*", "allowed_*"};
+    static const char *const patterns[] = {"run_only*", "only_*",         "*triggered_by*", "restrict*",
+                                           "team",      "teams",          "users",          "roles",
+                                           "policies",  "access_control", "allowed_*"};
 
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
         if (text_glob(patterns[i], key))
@@ -353,13 +353,17 @@ static bool check_restriction(struct cirun_reading *r, const struct yaml_node *k
     return true;
 }
 
+/* cloud: that of the runner, or NULL when it is not known: then any cloud's options may be meant. */
 static void check_unknown(struct cirun_reading *r, const struct yaml_node *key, const struct cirun_map *map,
-                          const struct cirun_map *more)
+                          const struct cirun_cloud *cloud)
 {
+    const struct cirun_map *more = map == &cirun_extra_map && cloud != NULL ? cloud->extra : NULL;
     const char *names[2 * CIRUN_MAX_KEYS];
     size_t n = cirun_key_names(map, names);
-    const struct cirun_cloud *other = more != NULL || map == &cirun_extra_map ? cloud_with(key->text) : NULL;
+    const struct cirun_cloud *other = map == &cirun_extra_map ? cloud_with(key->text) : NULL;
 
+    if (other != NULL && cloud == NULL)
+        return;
     if (more != NULL)
         n += cirun_key_names(more, names + n);
     if (other != NULL)
@@ -391,7 +395,7 @@ void cirun_check_map(struct cirun_reading *r, const struct yaml_node *n, const s
         if (k != NULL)
             cirun_check_key(r, k, n->pairs[i].value, cloud);
         else
-            check_unknown(r, key, map, more);
+            check_unknown(r, key, map, cloud);
     }
     for (size_t i = 0; i < map->n; i++) {
         const struct cirun_key *k = &map->keys[i];

@@ -330,6 +330,8 @@ static void check_place(const char *text, size_t len, const struct cirun_diag *d
         fail_msg("%d:%d of %zu lines: %s\n%s", d->line, d->column, lines, d->message, text);
     if (!has_breaks && (size_t)d->column > columns_of(text, (size_t)d->line - 1))
         fail_msg("%d:%d is beyond its line: %s\n%s", d->line, d->column, d->message, text);
+    if (!has_breaks && d->end_column > 0)
+        assert_true((size_t)d->end_column <= columns_of(text, (size_t)d->line - 1));
     assert_true(d->end_column == 0 || d->end_column > d->column);
     assert_true(d->message[0] != '\0' && text_utf8_valid(d->message, strlen(d->message)));
     assert_non_null(cirun_rule_find(d->rule));

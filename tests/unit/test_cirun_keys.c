@@ -227,7 +227,7 @@ static void test_cirun_keys__options_of_each_cloud_are_checked(void **state)
         {"aws", "extra_config: {BlockDeviceMappings: [{DeviceName: a, VolumeSise: 1}]}", "unknown-key",
          "unknown key \"VolumeSise\" in BlockDeviceMappings is ignored; did you mean \"VolumeSize\"?"},
         {"aws", "extra_config: {BlockDeviceMappings: [{DeviceName: a, VolumeType: gp4}]}", "unknown-value",
-         "unknown VolumeType \"gp4\"; did you mean \"gp2\"?; it is one of gp2, gp3, io1, io2, st1, sc1 and standard"},
+         "unknown VolumeType \"gp4\"; did you mean \"gp3\"?; it is one of gp3, gp2, io1, io2, st1, sc1 and standard"},
         {"aws", "extra_config: {baseDisk: {diskSizeGb: 1}}", "unknown-key",
          "unknown key \"baseDisk\" in extra_config of aws is ignored: it is one of gcp"},
         {"gcp", "extra_config: {baseDisk: {diskSizeGb: large}}", "bad-value",
@@ -259,6 +259,15 @@ static void test_cirun_keys__options_of_each_cloud_are_checked(void **state)
         says(cases[i].cloud, cases[i].lines, cases[i].rule, cases[i].message);
 }
 
+static void test_cirun_keys__options_of_a_runner_whose_cloud_is_misspelt_are_not_called_unknown(void **state)
+{
+    (void)state;
+    says("asw", "extra_config: {BlockDeviceMappings: [{DeviceName: a}], disk_space: 5}", "unknown-value",
+         "unknown cloud \"asw\"; did you mean \"aws\"?; it is one of aws, gcp, azure, digitalocean, do, openstack, "
+         "oracle, "
+         "vast_ai and on_prem");
+}
+
 static void test_cirun_keys__environment_variables_have_names_and_one_line_each(void **state)
 {
     (void)state;
@@ -273,6 +282,14 @@ static void test_cirun_keys__environment_variables_have_names_and_one_line_each(
     says("aws", "extra_config: {env_vars: {A: [b]}}", "wrong-type", "the value of A must be a string, found a list");
     says("aws", "extra_config: {env_vars: [A=b]}", "wrong-type",
          "env_vars must be a mapping of names to values, found a list");
+}
+
+static void test_cirun_keys__what_only_looks_a_little_like_a_restriction_is_a_warning(void **state)
+{
+    (void)state;
+    says("aws", "user: ubuntu", "unknown-key", "unknown key \"user\" in a runner is ignored");
+    says("aws", "allow_ssh: true", "unknown-key", "unknown key \"allow_ssh\" in a runner is ignored");
+    says("aws", "timeout: 30", "unknown-key", "unknown key \"timeout\" in a runner is ignored");
 }
 
 static void test_cirun_keys__a_restriction_that_is_not_known_is_an_error_and_never_ignored(void **state)
@@ -308,7 +325,9 @@ int main(void)
         cmocka_unit_test(test_cirun_keys__the_extension_is_read_into_the_runner),
         cmocka_unit_test(test_cirun_keys__a_value_out_of_its_range_is_an_error),
         cmocka_unit_test(test_cirun_keys__options_of_each_cloud_are_checked),
+        cmocka_unit_test(test_cirun_keys__options_of_a_runner_whose_cloud_is_misspelt_are_not_called_unknown),
         cmocka_unit_test(test_cirun_keys__environment_variables_have_names_and_one_line_each),
+        cmocka_unit_test(test_cirun_keys__what_only_looks_a_little_like_a_restriction_is_a_warning),
         cmocka_unit_test(test_cirun_keys__a_restriction_that_is_not_known_is_an_error_and_never_ignored),
     };
 

@@ -4,6 +4,7 @@
 
 #include "server/base/json.h"
 #include "server/base/mem.h"
+#include "server/base/text.h"
 #include "server/config/access_yml.h"
 #include "server/config/cirun_keys.h"
 #include "server/config/cirun_page.h"
@@ -147,6 +148,45 @@ static void test_cirun_page__every_key_and_every_rule_has_its_row(void **state)
         has_row(&page, cirun_rules[i].id);
 }
 
+/* Is there a heading that this link leads to? As GitHub names them: small, blanks as dashes, without other signs. */
+static bool has_heading(const char *page, const char *slug, size_t len)
+{
+    for (const char *line = page; line != NULL; line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL) {
+        char own[120];
+        size_t n = 0;
+
+        if (*line != '#')
+            continue;
+        for (const char *s = line + strspn(line, "# "); *s != '\n' && n + 1 < sizeof(own); s++) {
+            char c = text_lower(*s);
+
+            if (c == ' ')
+                own[n++] = '-';
+            else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')
+                own[n++] = c;
+        }
+        if (n == len && memcmp(own, slug, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void test_cirun_page__every_link_leads_to_a_heading(void **state)
+{
+    AUTO_BUF struct buf page = BUF_INIT(CIRUN_SCHEMA_MAX);
+    size_t n = 0;
+    struct err e;
+
+    (void)state;
+    assert_ok(cirun_page_write(&page, &e), e);
+    for (const char *s = page.p; (s = strstr(s, "](#")) != NULL; n++) {
+        s += 3;
+        if (!has_heading(page.p, s, strcspn(s, ")")))
+            fail_msg("nothing is called #%.*s", (int)strcspn(s, ")"), s);
+    }
+    assert_true(n >= 5);
+}
+
 /* --- whole numbers as patterns ----------------------------------------------------------------------------------- */
 
 static void check_range(int64_t min, int64_t max)
@@ -186,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_cirun_page__what_is_committed_is_what_the_tables_say),
         cmocka_unit_test(test_cirun_page__every_example_on_the_page_is_read_without_a_word),
         cmocka_unit_test(test_cirun_page__every_key_and_every_rule_has_its_row),
+        cmocka_unit_test(test_cirun_page__every_link_leads_to_a_heading),
         cmocka_unit_test(test_cirun_page__a_range_becomes_a_pattern_of_just_its_numbers),
     };
 
