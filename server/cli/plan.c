@@ -15,6 +15,7 @@ static void planning_clear(struct planning *p)
     server_conf_free(p->conf);
     cirun_yml_free(p->yml);
     cirun_yml_free(p->global);
+    httpc_free(p->http);
     json_decref(p->known);
     for (size_t i = 0; i < p->n_inputs; i++)
         free((char *)(uintptr_t)p->inputs[i].key);
@@ -178,7 +179,7 @@ static int on_option(void *arg, const struct cli_option *o, const char *value)
         return add_pair(&p->inputs, &p->n_inputs, value);
     if (strcmp(o->name, "--var") == 0)
         return add_pair(&p->vars, &p->n_vars, value);
-    *(strcmp(o->name, "--json") == 0 ? &p->json : &p->requests) = true;
+    *(strcmp(o->name, "--json") == 0 ? &p->json : strcmp(o->name, "--online") == 0 ? &p->online : &p->requests) = true;
     return 0;
 }
 
@@ -193,6 +194,7 @@ static const struct cli_option options[] = {
     {"--var", NULL, "K=V", "with --workflow: a configuration variable (vars.K); several times"},
     {"--repository", NULL, "O/N", "the repository's name"},
     {"--workflow-path", NULL, "PATH", "the workflow's file, for runners that are limited to one"},
+    {"--online", NULL, NULL, "ask each cloud what an hour costs now, with the account's credentials"},
     {"--requests", NULL, NULL, "with --workflow: the requests too, which --labels always shows"},
     {"--json", NULL, NULL, "for programs"},
     {NULL, NULL, NULL, NULL}};
@@ -202,8 +204,8 @@ static const struct cli_command command = {
     "What a job with these labels, or each job of a workflow, would get by FILE (default: .cirun.yml; - is standard\n"
     "input): the chain of candidates, with GPU, each as the request that would be sent, or why it is skipped. Secrets\n"
     "and user-data show as ***, what only the cloud or the account can tell stands in angle brackets. Labels of the\n"
-    "one-line form (cirun-aws-t3-large-ubuntu2204) need no file. Touches no network. Exit status 1 when a job that\n"
-    "means us would not be served. What can only be told in a run is named, never guessed.",
+    "one-line form (cirun-aws-t3-large-ubuntu2204) need no file. What can only be told in a run is named, never\n"
+    "guessed. Touches no network but for --online. Exit status 1 when a job that means us would not be served.",
     options};
 
 static int usage(const char *what)
@@ -225,6 +227,8 @@ static int check_usage(const struct planning *p)
 
 static int plan(struct planning *p, bool *served, struct err *e)
 {
+    if (p->online)
+        p->http = httpc_new(&(struct httpc_conf){.user_agent = "muster/" MUSTER_VERSION});
     if (server_conf_load_offline(p->config, conf_getenv_process, NULL, &p->conf, e) || read_files(p, e))
         return -1;
     return p->workflow_file != NULL ? plan_workflow(p, served, e) : plan_sets(p, served, e);

@@ -20,13 +20,20 @@ static const struct cloud_account *account_of(const struct planning *p, const ch
     return NULL;
 }
 
+/* http NULL: nothing is asked. */
+static struct provider_env env_of(const struct planning *p, struct httpc *http)
+{
+    return (struct provider_env){.http = http,
+                                 .deployment = conf_str(p->conf->server, "deployment"),
+                                 .allow_privileged = conf_bool(p->conf->policy, "allow_privileged"),
+                                 .getenv_fn = conf_getenv_process};
+}
+
 static int render(const struct planning *p, const struct machine_spec *s, size_t number, json_t *requests,
                   struct err *e)
 {
     const struct cloud_account *a = account_of(p, s->cloud);
-    const struct provider_env env = {.deployment = conf_str(p->conf->server, "deployment"),
-                                     .allow_privileged = conf_bool(p->conf->policy, "allow_privileged"),
-                                     .getenv_fn = conf_getenv_process};
+    const struct provider_env env = env_of(p, NULL);
     int64_t lifetime_s = conf_int(p->conf->limits, "lifetime") / 1000;
     char expires[24], token[64];
     const struct tag tags[] = {{TAG_DEPLOYMENT, env.deployment},
@@ -60,6 +67,42 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     return rc;
 }
 
+/* --online: what an hour costs. usd < 0: the cloud does not tell. */
+static int ask_price(const struct planning *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    const struct cloud_account *a = account_of(p, s->cloud);
+    const struct provider_env env = env_of(p, p->http);
+    struct provider *provider = NULL;
+    int rc;
+
+    *usd = -1;
+    if (a == NULL || a->ops->price == NULL)
+        return 0;
+    if (a->ops->open(a->conf, &env, &provider, e))
+        return -1;
+    rc = a->ops->price(provider, s, usd, e);
+    a->ops->close(provider);
+    return rc;
+}
+
+static int add_price(const struct planning *p, const struct machine_spec *s, json_t *one, struct err *e)
+{
+    json_t *price = NULL;
+    struct err why;
+    double usd;
+
+    if (p->http == NULL)
+        return 0;
+    if (ask_price(p, s, &usd, &why)) {
+        if (js_pack(e, &price, "s", why.msg) || json_object_set_new(one, "price_unknown", price) != 0)
+            return -1;
+        return 0;
+    }
+    if (usd >= 0 && json_object_set_new(one, "price_usd_hour", json_real(usd)) != 0)
+        return err_set(e, ERR_BUG, "the price could not be added");
+    return 0;
+}
+
 /*
  * A region that the cloud has, to look at all else where neither the file nor the settings here name one: who writes a
  * workflow need not have the settings of the account, which has its own.
@@ -88,8 +131,8 @@ static bool is_usable(const struct planning *p, const struct machine_spec *s, si
     if (render(p, s, number, requests, why) == 0)
         return true;
     somewhere.region = some_region(s->cloud);
-    return !p->requests && s->region == NULL && somewhere.region != NULL &&
-           render(p, &somewhere, number, unused, &ignored) == 0;
+    return !p->requests && !conf_has(p->conf->policy, "allowed_regions") && s->region == NULL &&
+           somewhere.region != NULL && render(p, &somewhere, number, unused, &ignored) == 0;
 }
 
 /* What the catalogue knows of the GPUs that the machine would have; NULL: nothing, or none. */
@@ -125,18 +168,18 @@ static int add_gpus(json_t *one, const struct machine_spec *s, struct err *e)
     return 0;
 }
 
-static int add_candidate(const struct planning *p, const struct machine_spec *s, const char *runner, json_t *list,
-                         size_t *n_usable, struct err *e)
+static int add_candidate(const struct planning *p, const struct machine_spec *s, const struct cirun_runner *r,
+                         json_t *list, size_t *n_usable, struct err *e)
 {
     AUTO_JSON json_t *requests = json_array(), *one = NULL;
     struct err why;
     bool usable = is_usable(p, s, json_array_size(list), requests, &why);
 
-    if (js_pack(e, &one, "{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:n, s:s*, s:O*}", "runner", runner, "cloud",
-                s->cloud, "region", s->region, "instance_type", s->instance_type, "image", s->image, "gpu", s->gpu,
-                "spot", s->spot ? 1 : 0, "price_usd_hour", "skipped", usable ? NULL : why.msg, "requests",
-                usable && p->requests ? requests : NULL) ||
-        add_gpus(one, s, e))
+    if (js_pack(e, &one, "{s:s, s:s*, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:n, s:s*, s:O*}", "runner", r->name, "team",
+                r->team, "cloud", s->cloud, "region", s->region, "instance_type", s->instance_type, "image", s->image,
+                "gpu", s->gpu, "spot", s->spot ? 1 : 0, "price_usd_hour", "skipped", usable ? NULL : why.msg,
+                "requests", usable && p->requests ? requests : NULL) ||
+        add_gpus(one, s, e) || add_price(p, s, one, e))
         return -1;
     *n_usable += usable ? 1 : 0;
     (void)json_array_append(list, one);
@@ -153,7 +196,7 @@ static int add_runner(const struct planning *p, const struct cirun_runner *r, js
     if (plan_build(NULL, 0, &r, 1, &text, e) || plan_parse(text, &plan, e))
         return -1;
     for (size_t i = 0; i < plan.n; i++) {
-        if (add_candidate(p, &plan.specs[i], r->name, list, n_usable, e))
+        if (add_candidate(p, &plan.specs[i], r, list, n_usable, e))
             return -1;
     }
     return 0;

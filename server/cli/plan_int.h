@@ -23,10 +23,11 @@ struct planning {
     const char *file, *global_file, *config, *workflow_file, *workflow_path, *event, *ref, *repository;
     struct workflow_pair *inputs, *vars; /* PLAN_PAIRS_MAX each; keys are owned */
     size_t n_inputs, n_vars;
-    bool json, requests, file_given;
+    bool json, requests, online, file_given;
     /* what was read */
     struct server_conf *conf;
     struct cirun_yml *yml, *global; /* NULL = there is none */
+    struct httpc *http;             /* NULL = nothing is asked */
     json_t *known;                  /* label sets that were planned already, by their labels */
 };
 

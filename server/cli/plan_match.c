@@ -14,7 +14,7 @@ struct matching {
     size_t n;
     struct cirun_yml *oneline; /* owned */
     const char *source;        /* the file that serves it */
-    char reason[PLAN_REASON_MAX];
+    char reason[PLAN_REASON_MAX * 2];
 };
 
 static void matching_clear(struct matching *m)
@@ -23,27 +23,38 @@ static void matching_clear(struct matching *m)
     free(m->runners);
 }
 
-static enum match_verdict in_file(struct matching *m, const json_t *labels, const struct cirun_yml *yml, bool bare)
+static struct match_job job_of(const struct matching *m, const json_t *labels)
 {
-    const struct planning *p = m->p;
-    const struct match_job job = {labels, p->workflow_path, bare};
+    bool bare = strcmp(conf_str(m->p->conf->policy, "bare_self_hosted"), "allow") == 0;
 
-    free(m->runners);
-    m->runners = mem_calloc(yml->n_runners + 1, sizeof(*m->runners));
-    return match_job(&job, yml, m->runners, &m->n, m->reason, sizeof(m->reason));
+    return (struct match_job){labels, m->p->workflow_path, bare};
 }
 
+/* A job with system labels only takes the first runner. */
+static bool in_file(struct matching *m, const json_t *labels, const struct cirun_yml *yml, const char *name)
+{
+    const struct match_job job = job_of(m, labels);
+
+    if (yml == NULL)
+        return false;
+    free(m->runners);
+    m->runners = mem_calloc(yml->n_runners + 1, sizeof(*m->runners));
+    m->n = match_find(&job, yml, m->runners);
+    if (m->n > 1 && match_is_bare(labels))
+        m->n = 1;
+    m->source = name;
+    return m->n > 0;
+}
+
+/* A reason is left when the label is meant to be of this form and is wrong. */
 static enum match_verdict in_one_line(struct matching *m, const json_t *labels)
 {
-    const struct match_job job = {labels, m->p->workflow_path, false};
-    enum match_verdict v;
+    const struct match_job job = job_of(m, labels);
+    enum match_verdict v = match_oneline(&job, &m->oneline, m->reason, sizeof(m->reason));
 
-    v = match_oneline(&job, &m->oneline, m->reason, sizeof(m->reason));
-    if (v == MATCH_NOT_OURS || strcmp(conf_str(m->p->conf->policy, "one_line"), "allow") != 0) {
-        if (v == MATCH_FOUND)
-            (void)snprintf(m->reason, sizeof(m->reason),
-                           "the one-line form of a label is switched off by the operator (policy.one_line)");
-        return v == MATCH_FOUND ? MATCH_REFUSED : v;
+    if (v == MATCH_FOUND && strcmp(conf_str(m->p->conf->policy, "one_line"), "allow") != 0) {
+        (void)snprintf(m->reason, sizeof(m->reason), "the operator has switched the form off (policy.one_line)");
+        return MATCH_REFUSED;
     }
     if (v != MATCH_FOUND)
         return v;
@@ -55,32 +66,48 @@ static enum match_verdict in_one_line(struct matching *m, const json_t *labels)
     return v;
 }
 
-/* Which one serves it; what the repository's own file says of a job that none serves counts most. */
+/* Nothing serves it: which labels there are, and what is wrong with the one-line form, if it is meant to be that. */
+static void explain(struct matching *m, const json_t *labels, enum match_verdict line)
+{
+    const struct planning *p = m->p;
+    const struct match_job job = job_of(m, labels);
+    struct match_source sources[2];
+    char one_line[PLAN_REASON_MAX];
+    size_t n = 0, len;
+
+    (void)snprintf(one_line, sizeof(one_line), "%.470s", m->reason);
+    if (p->yml != NULL)
+        sources[n++] = (struct match_source){".cirun.yml", p->yml};
+    if (p->global != NULL)
+        sources[n++] = (struct match_source){".cirun.global.yml", p->global};
+    if (n > 0)
+        match_explain(&job, sources, n, m->reason, sizeof(m->reason));
+    else
+        (void)snprintf(m->reason, sizeof(m->reason), "there is no %.200s", p->file);
+    len = strlen(m->reason);
+    if (line == MATCH_REFUSED)
+        (void)snprintf(m->reason + len, sizeof(m->reason) - len, "; and as a one-line label: %s", one_line);
+    text_tidy(m->reason);
+}
+
+/* As server/engine/choose.c, but for the people: they are known when the job comes. */
 static enum match_verdict match_all(struct matching *m, const json_t *labels)
 {
-    static const struct cirun_yml none;
     const struct planning *p = m->p;
-    const struct cirun_yml *own = p->yml != NULL ? p->yml : &none;
-    bool bare = strcmp(conf_str(p->conf->policy, "bare_self_hosted"), "allow") == 0;
-    enum match_verdict v = in_file(m, labels, own, bare), line;
-    char first[PLAN_REASON_MAX];
+    bool bare = match_is_bare(labels), nothing = p->yml == NULL || p->yml->n_runners == 0;
+    enum match_verdict line;
 
-    m->source = p->file;
-    if (v == MATCH_FOUND)
-        return v;
-    if (p->yml == NULL && v == MATCH_REFUSED)
-        (void)snprintf(m->reason, sizeof(m->reason), "there is no %.200s, and the labels are of no one-line form",
-                       p->file);
-    (void)snprintf(first, sizeof(first), "%s", m->reason);
-    if (p->global != NULL && in_file(m, labels, p->global, false) == MATCH_FOUND) {
-        m->source = p->global_file;
+    if (bare && !job_of(m, labels).bare_self_hosted)
+        return MATCH_NOT_OURS;
+    if (in_file(m, labels, p->yml, p->file) || (!bare && in_file(m, labels, p->global, p->global_file)))
         return MATCH_FOUND;
-    }
-    m->n = 0;
-    line = in_one_line(m, labels);
-    if (line == MATCH_NOT_OURS)
-        (void)snprintf(m->reason, sizeof(m->reason), "%s", first);
-    return line != MATCH_NOT_OURS ? line : v;
+    line = bare ? MATCH_NOT_OURS : in_one_line(m, labels);
+    if (line == MATCH_FOUND)
+        return line;
+    if (nothing && !match_means_us(labels))
+        return MATCH_NOT_OURS;
+    explain(m, labels, line);
+    return MATCH_REFUSED;
 }
 
 static const char *verdict_name(enum plan_verdict v)

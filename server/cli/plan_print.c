@@ -68,6 +68,8 @@ static void print_candidate(size_t number, const json_t *c, bool requests)
 {
     static const char *const parts[] = {"cloud", "region", "instance_type", "image", "gpu"};
     const char *skipped = json_string_value(json_object_get(c, "skipped"));
+    const char *team = json_string_value(json_object_get(c, "team"));
+    const char *unknown = json_string_value(json_object_get(c, "price_unknown"));
     const json_t *price = json_object_get(c, "price_usd_hour");
     AUTO_BUF struct buf gpus = BUF_INIT(200);
     json_t *request;
@@ -91,6 +93,10 @@ static void print_candidate(size_t number, const json_t *c, bool requests)
         plan_print_text("   GPU: ", gpus.p);
     if (json_is_number(price))
         (void)printf("   price: %.4g USD an hour\n", json_number_value(price));
+    if (unknown != NULL)
+        plan_print_text("   price: not told: ", unknown);
+    if (team != NULL)
+        plan_print_text("   only when triggered by a member of the team ", team);
     if (skipped != NULL)
         plan_print_text("   skipped: ", skipped);
     json_array_foreach(json_object_get(c, "requests"), i, request)
@@ -139,6 +145,10 @@ void plan_summary(const json_t *candidates, struct buf *out)
         if (region != NULL)
             buf_addf(out, " %s", region);
         buf_adds(out, json_is_true(json_object_get(one, "spot")) ? " spot" : "");
+        if (json_object_get(one, "team") != NULL)
+            buf_addf(out, " [team %s only]", json_string_value(json_object_get(one, "team")));
+        if (json_is_number(json_object_get(one, "price_usd_hour")))
+            buf_addf(out, " %.4g USD/h", json_number_value(json_object_get(one, "price_usd_hour")));
         before = out->len;
         buf_adds(out, " (");
         add_gpus(one, out);

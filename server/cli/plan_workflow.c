@@ -7,19 +7,30 @@
 #include "server/github/event.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FOLDER ".github/workflows/"
 
-void plan_workflow_root(const char *file, char *root, size_t root_size, char *path, size_t path_size)
+/* The last ".github/workflows/" that is whole folders; NULL = there is none. */
+static const char *find_folder(const char *file)
 {
-    const char *at = NULL, *base = strrchr(file, '/');
+    const char *at = NULL;
 
     for (const char *s = file; (s = strstr(s, FOLDER)) != NULL; s++) {
         if (s == file || s[-1] == '/')
             at = s;
     }
-    (void)snprintf(root, root_size, "%.*s", at != NULL ? (int)(at - file) : 0, file);
+    return at;
+}
+
+void plan_workflow_root(const char *file, char *root, size_t root_size, char *path, size_t path_size)
+{
+    AUTO_FREE char *real = find_folder(file) == NULL ? realpath(file, NULL) : NULL; /* typed in its folder */
+    const char *whole = real != NULL && find_folder(real) != NULL ? real : file, *at = find_folder(whole);
+    const char *base = strrchr(file, '/');
+
+    (void)snprintf(root, root_size, "%.*s", at != NULL ? (int)(at - whole) : 0, whole);
     if (at != NULL)
         (void)snprintf(path, path_size, "%s", at);
     else

@@ -380,6 +380,17 @@ static int fill_scalar(const struct yaml_node *n, const struct wf_scope *s, cons
     return 0;
 }
 
+/* A list or mapping with the place it was written at. Nobody has seen it yet: it is nobody else's. */
+static const struct wf_value *placed_at(struct arena *a, const struct wf_value *v, const struct yaml_node *n)
+{
+    struct wf_value *placed = arena_alloc(a, sizeof(*placed));
+
+    *placed = *v;
+    placed->line = n->line;
+    placed->column = n->column;
+    return placed;
+}
+
 static int fill_list(const struct yaml_node *n, const struct wf_scope *s, const struct wf_value **out,
                      const struct yaml_node **at, struct err *e)
 {
@@ -389,7 +400,7 @@ static int fill_list(const struct yaml_node *n, const struct wf_scope *s, const 
         if (wf_fill(n->items[i], s, &items[i], at, e))
             return -1;
     }
-    *out = wf_array(s->arena, items, n->n);
+    *out = placed_at(s->arena, wf_array(s->arena, items, n->n), n);
     return 0;
 }
 
@@ -403,7 +414,7 @@ static int fill_map(const struct yaml_node *n, const struct wf_scope *s, const s
         if (wf_fill(n->pairs[i].value, s, &fields[i].value, at, e))
             return -1;
     }
-    *out = wf_object(s->arena, fields, n->n);
+    *out = placed_at(s->arena, wf_object(s->arena, fields, n->n), n);
     return 0;
 }
 

@@ -197,14 +197,15 @@ static bool read_runs_on(const struct reading *r, size_t row, const struct yaml_
 
 /* ---- called workflows ---- */
 
-/* ".github/workflows/x.yml" of "./.github/workflows/x.yml"; NULL: it is not one of this repository. */
+/* ".github/workflows/x.yml" of "./.github/workflows/x.yml" or "$/.github/...", the workflow's own repository; NULL: it
+ * is not one of this repository. */
 static const char *local_path(const char *uses)
 {
-    static const char folder[] = "./.github/workflows/";
+    static const char folder[] = "/.github/workflows/";
 
-    if (!text_has_prefix(uses, folder))
+    if ((uses[0] != '.' && uses[0] != '$') || !text_has_prefix(uses + 1, folder))
         return NULL;
-    return strchr(uses + strlen(folder), '/') == NULL && strstr(uses, "..") == NULL ? uses + 2 : NULL;
+    return strchr(uses + 1 + strlen(folder), '/') == NULL && strstr(uses + 2, "..") == NULL ? uses + 2 : NULL;
 }
 
 static bool call_row(const struct reading *r, size_t row, const char *path, const struct yaml_node *root,
@@ -246,7 +247,8 @@ static void read_call(const struct reading *r, const struct yaml_node *uses)
     const struct yaml_node *root = NULL;
     struct workflow_reading *all = r->f->r;
 
-    if (uses->kind != YAML_SCALAR || (path == NULL && (text_has_prefix(uses->text, ".") || !strchr(uses->text, '@')))) {
+    if (uses->kind != YAML_SCALAR ||
+        (path == NULL && (strchr(".$", uses->text[0]) != NULL || strchr(uses->text, '@') == NULL))) {
         workflow_note(all, true, r->f->path, uses->line, uses->column,
                       "uses must be ./.github/workflows/FILE or OWNER/REPOSITORY/.github/workflows/FILE@REF");
         return;

@@ -192,24 +192,27 @@ static int from_organisation(struct choosing *c, struct err *e)
 /* A label that names its machine itself. A fork's workflow is a stranger's: it never chooses machines. */
 static int from_label(struct choosing *c, struct err *e)
 {
-    enum match_verdict v;
+    size_t len = strlen(c->note);
+    char why[480];
 
     (void)e;
     if (c->bare || !c->g->c.one_line || c->l->fork)
         return 0;
-    v = match_oneline(&c->job, &c->out->oneline, c->out->reason, sizeof(c->out->reason));
-    if (v == MATCH_NOT_OURS)
-        return 0;
-    if (v == MATCH_REFUSED) {
-        c->out->cause.cause = CAUSE_NO_RUNNER;
-        settle(c, WANT_REFUSED);
-        return 0;
+    switch (match_oneline(&c->job, &c->out->oneline, why, sizeof(why))) {
+    case MATCH_NOT_OURS:
+        break;
+    case MATCH_REFUSED: /* told together with the labels that there are */
+        (void)snprintf(c->note + len, sizeof(c->note) - len, "; and as a one-line label: %s", why);
+        break;
+    case MATCH_FOUND:
+        free(c->out->runners);
+        c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
+        c->out->runners[0] = &c->out->oneline->runners[0];
+        c->out->n = 1;
+        c->out->reason[0] = '\0';
+        settle(c, WANT_MACHINE);
+        break;
     }
-    free(c->out->runners);
-    c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
-    c->out->runners[0] = &c->out->oneline->runners[0];
-    c->out->n = 1;
-    settle(c, WANT_MACHINE);
     return 0;
 }
 

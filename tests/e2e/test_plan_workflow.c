@@ -185,6 +185,22 @@ static void test_plan__several_label_sets_are_planned_one_by_one(void **state)
     assert_string_equal(text, "refused");
 }
 
+static void test_plan__online_asks_what_an_hour_costs(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    (void)state;
+    assert_int_equal(
+        run_muster((const char *const[]){"plan", "--labels", "cirun-on_prem-4vcpu-8gb-ubuntu2404", NULL}, &out), 0);
+    assert_null(strstr(out.p, "price:"));
+    buf_reset(&out);
+    assert_int_equal(
+        run_muster((const char *const[]){"plan", "--online", "--labels", "cirun-on_prem-4vcpu-8gb-ubuntu2404", NULL},
+                   &out),
+        0);
+    expect(&out, "price: 0 USD an hour");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_plan_workflow__requests_are_shown_when_asked_for),
         cmocka_unit_test(test_plan_workflow__a_file_that_is_no_workflow_is_an_error),
         cmocka_unit_test(test_plan__usage_errors_exit_with_2),
+        cmocka_unit_test(test_plan__online_asks_what_an_hour_costs),
         cmocka_unit_test(test_plan__several_label_sets_are_planned_one_by_one),
     };
 

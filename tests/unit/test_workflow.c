@@ -199,13 +199,18 @@ static void test_workflow__inputs_have_their_defaults(void **state)
 
 static void test_workflow__called_workflows_of_the_repository_are_followed(void **state)
 {
-    static const char *const want[] = {"call / on cirun-gpu: self-hosted,cirun-gpu", "m (1) / on r1: self-hosted,r1",
-                                       "m (2) / on r2: self-hosted,r2", "far: remote", NULL};
+    static const char *const want[] = {"call / on cirun-gpu: self-hosted,cirun-gpu",
+                                       "m (1) / on r1: self-hosted,r1",
+                                       "m (2) / on r2: self-hosted,r2",
+                                       "own / on x: self-hosted,x",
+                                       "far: remote",
+                                       NULL};
 
     (void)state;
     check(ON "  call: {uses: ./.github/workflows/called.yml, with: {runner: cirun-gpu}}\n"
              "  m: {uses: ./.github/workflows/called.yml, strategy: {matrix: {n: [1, 2]}}, with: {runner: \"r${{ "
              "matrix.n }}\"}}\n"
+             "  own: {uses: $/.github/workflows/called.yml, with: {runner: x}}\n"
              "  far: {uses: octo/wf/.github/workflows/x.yml@v1}\n",
           NULL, want);
 }
