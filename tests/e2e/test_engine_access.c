@@ -114,8 +114,29 @@ static void test_access__the_repositorys_own_file_comes_first_and_asks_nobody(vo
 
     gets_machine(w, id);
     assert_int_equal(bed_asked(w, SIM_GH_TEAM_MEMBER) + bed_asked(w, SIM_GH_PERMISSION), 0);
-    assert_int_equal(bed_asked(w, SIM_GH_CONTENTS), 1);
     assert_int_equal(events(w, id, true) + events(w, id, false), 0);
+}
+
+static void test_access__a_limit_at_the_top_of_the_global_file_holds_for_every_repository(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    org_file(w, ".cirun.global.yml", "run_only_when_triggered_by: core\nrunners: []\n");
+    id = job_of(w, "alice", "alice", "push", "cirun-one--1");
+    gets_machine(w, id);
+    assert_int_equal(events(w, id, true), 1);
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "cirun-one--2"),
+               "runner \"one\": run_only_when_triggered_by: core does not let mallory use it");
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "self-hosted"), "does not let mallory use it");
+}
+
+static void test_access__a_limit_that_cannot_be_read_lets_nobody(void **state)
+{
+    struct bed *w = *state;
+
+    org_file(w, ".cirun.global.yml", "run_only_when_triggered_by: core\nrunners: [\n");
+    is_refused(w, job_of(w, "alice", "alice", "push", "cirun-one"), "names no team, so nobody may use it");
 }
 
 static void test_access__without_an_access_file_every_repository_of_the_organisation_may(void **state)
@@ -377,6 +398,8 @@ int main(void)
 #define WITHOUT_ORG(name) cmocka_unit_test_setup_teardown(test_access__##name, bed_setup, bed_teardown)
         CASE(a_members_job_gets_the_organisations_machine_and_a_strangers_gets_a_reason),
         CASE(the_repositorys_own_file_comes_first_and_asks_nobody),
+        CASE(a_limit_at_the_top_of_the_global_file_holds_for_every_repository),
+        CASE(a_limit_that_cannot_be_read_lets_nobody),
         CASE(without_an_access_file_every_repository_of_the_organisation_may),
         CASE(a_fork_never_gets_the_organisations_machines),
         CASE(a_job_for_nothing_but_self_hosted_is_never_the_organisations),
