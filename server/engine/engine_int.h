@@ -138,6 +138,10 @@ int provision_render(struct engine *g, const struct machine *m, const struct pla
 int provision_check(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
                     struct secret **out, struct err *e) MUST_USE;
 
+/* --- guard.c: a job that runs on a machine of ours: is it one that may? Else the machine ends; while that is not
+ * decided, it is decided now. Inside a transaction. */
+int guard_job(struct store_tx *t, struct engine *g, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
+
 /* --- balance.c: demand and supply of one repository and label set, inside a transaction */
 struct balance {
     struct engine *g;
