@@ -253,13 +253,28 @@ static int from_organisation(struct choosing *c, struct err *e)
     return global.file != NULL ? try_source(c, &global, false, e) : 0;
 }
 
+/* The runner that a label describes. Who is limited to a team is so here too. */
+static int admit_label(struct choosing *c, struct err *e)
+{
+    const struct match_source label = {"its label", NULL};
+
+    free(c->out->runners);
+    c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
+    c->out->runners[0] = &c->out->oneline->runners[0];
+    c->out->reason[0] = '\0';
+    if (admit(c, &label, true, 1, e))
+        return -1;
+    c->out->is_own = false; /* there is no line to point at */
+    c->out->cause.line = c->out->cause.column = 0;
+    return 0;
+}
+
 /* A label that names its machine itself. A fork's workflow is a stranger's: it never chooses machines. */
 static int from_label(struct choosing *c, struct err *e)
 {
     size_t len = strlen(c->note);
     char why[480];
 
-    (void)e;
     if (c->bare || !c->g->c.one_line || c->l->fork)
         return 0;
     switch (match_oneline(&c->job, &c->out->oneline, why, sizeof(why))) {
@@ -269,13 +284,7 @@ static int from_label(struct choosing *c, struct err *e)
         (void)snprintf(c->note + len, sizeof(c->note) - len, "; and as a one-line label: %s", why);
         break;
     case MATCH_FOUND:
-        free(c->out->runners);
-        c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
-        c->out->runners[0] = &c->out->oneline->runners[0];
-        c->out->n = 1;
-        c->out->reason[0] = '\0';
-        settle(c, WANT_MACHINE);
-        break;
+        return admit_label(c, e);
     }
     return 0;
 }

@@ -129,6 +129,7 @@ static void test_access__a_limit_at_the_top_of_the_global_file_holds_for_every_r
     is_refused(w, job_of(w, "mallory", "mallory", "push", "cirun-one--2"),
                "runner \"one\": run_only_when_triggered_by: core does not let mallory use it");
     is_refused(w, job_of(w, "mallory", "mallory", "push", "self-hosted"), "does not let mallory use it");
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "cirun-aws-t3-micro-ubuntu2204--1"), "does not let mallory");
 }
 
 static void test_access__a_limit_that_cannot_be_read_lets_nobody(void **state)
