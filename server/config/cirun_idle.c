@@ -325,7 +325,8 @@ void cirun_read_idle(struct cirun_reading *r, const struct yaml_node *n, struct 
 void cirun_check_idle(struct cirun_reading *r, const struct yaml_node *map, struct cirun_runner *out)
 {
     const struct yaml_node *n = yaml_get(map, "idle");
-    const char *limited = out->workflow != NULL ? "workflow" : out->team != NULL ? "run_only_when_triggered_by" : NULL;
+    bool by_team = out->team != NULL || yaml_get(yaml_root(r->yml.doc), "run_only_when_triggered_by") != NULL;
+    const char *limited = out->workflow != NULL ? "workflow" : by_team ? "run_only_when_triggered_by" : NULL;
 
     if (out->idle.kind == IDLE_NONE || (limited == NULL && out->n_labels > 0))
         return;

@@ -313,6 +313,13 @@ static const struct cirun_key file_keys[] = {
      .many = CIRUN_LIST,
      .of = &setup_map,
      .help = "Shown in the \"Set up job\" step of every job."},
+    {.name = "run_only_when_triggered_by",
+     .type = CIRUN_TEXT,
+     .flags = CIRUN_SET | CIRUN_RESTRICTS,
+     .help = "Members of this team of the organisation alone get machines of this file. At the top of "
+             ".cirun.global.yml it holds for every repository of the organisation, in place of what their own runners "
+             "say.",
+     .example = "ml-team"},
 };
 const struct cirun_map cirun_file_map = {.id = "file",
                                          .where = "the file",

@@ -11,6 +11,7 @@
 #include "server/engine/engine_int.h"
 #include "server/engine/match_oneline.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,10 @@ struct choosing {
     struct people_of people;
     struct access_ask ask;
     struct choice *out;
-    char note[400]; /* what is to be added when nothing matches: why a source was left out */
+    enum org_team own_limit; /* run_only_when_triggered_by at the top of the own file */
+    char own_team[ORG_TEAM_MAX];
+    char org_unknown[400]; /* why the organisation's files cannot be looked at, on the last try */
+    char note[400];        /* what is to be added when nothing matches: why a source was left out */
 };
 
 void choice_clear(struct choice *c)
@@ -42,35 +46,80 @@ static void settle(struct choosing *c, enum job_want want)
 
 /* --- who may ----------------------------------------------------------------------------------------------------- */
 
+static void deny(struct access_verdict *v, const char *fmt, ...) PRINTF(2, 3);
+
+static void deny(struct access_verdict *v, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(v->reason, sizeof(v->reason), fmt, ap);
+    va_end(ap);
+    v->allowed = false;
+}
+
 /* A question without an answer: asked again later, and on the last try a no. */
 static int no_answer(const struct choosing *c, struct access_verdict *v, struct err *e)
 {
     if (err_is_passing(e) && !c->last_try)
         return -1;
-    v->allowed = false;
-    (void)snprintf(v->reason, sizeof(v->reason), "it cannot be told, and so is denied: %.400s", e->msg);
+    deny(v, "it cannot be told, and so is denied: %.400s", e->msg);
     return 0;
 }
 
-/* `org` NULL: the runner is of the repository's own file. *asked: somebody had to be asked. */
-static int may_use(struct choosing *c, const struct org_files *org, const struct cirun_runner *r, bool *asked,
-                   struct access_verdict *v, struct err *e)
+/* The teams that all people behind the run must be in, at most two. The organisation's word stands in place of what a
+ * repository says of its own runners. false: there is a limit, and nobody can tell which. */
+static bool teams_of(const struct choosing *c, bool is_own, const struct cirun_runner *r, const char **teams, size_t *n)
 {
-    const struct access_subject *s = &c->l->subject;
+    const struct org_files *org = c->l->org;
+    bool from_org = org != NULL && org->limit != ORG_TEAM_NONE;
 
-    *v = (struct access_verdict){.allowed = true};
-    *asked = r->team != NULL || (org != NULL && (org->access != NULL || org->access_problem[0] != '\0'));
-    if (org != NULL && org->access_problem[0] != '\0') {
-        v->allowed = false;
-        (void)snprintf(v->reason, sizeof(v->reason), "nobody may use the organisation's runners: %s",
-                       org->access_problem);
+    *n = 0;
+    if ((from_org && org->limit == ORG_TEAM_UNCLEAR) || (is_own && !from_org && c->own_limit == ORG_TEAM_UNCLEAR))
+        return false;
+    if (from_org)
+        teams[(*n)++] = org->team;
+    else if (is_own && c->own_limit == ORG_TEAM_NAMED)
+        teams[(*n)++] = c->own_team;
+    if (r->team != NULL && !(is_own && from_org))
+        teams[(*n)++] = r->team;
+    return true;
+}
+
+static int check_teams(struct choosing *c, bool is_own, const struct cirun_runner *r, bool *asked,
+                       struct access_verdict *v, struct err *e)
+{
+    const char *teams[2];
+    size_t n;
+
+    if (!teams_of(c, is_own, r, teams, &n)) {
+        *asked = true;
+        deny(v, "run_only_when_triggered_by at the top of the file names no team, so nobody may use it");
         return 0;
     }
-    if (org != NULL && org->access != NULL && access_decide(org->access, s, r->name, &c->ask, v, e))
-        return no_answer(c, v, e);
-    if (v->allowed && r->team != NULL && access_of_team(r->team, s, &c->ask, v, e))
-        return no_answer(c, v, e);
+    for (size_t i = 0; i < n && v->allowed; i++) {
+        *asked = true;
+        if (access_of_team(teams[i], &c->l->subject, &c->ask, v, e))
+            return no_answer(c, v, e);
+    }
     return 0;
+}
+
+/* *asked: it was a question; runners that everybody may use are none. */
+static int may_use(struct choosing *c, bool is_own, const struct cirun_runner *r, bool *asked, struct access_verdict *v,
+                   struct err *e)
+{
+    const struct org_files *org = is_own ? NULL : c->l->org;
+
+    *v = (struct access_verdict){.allowed = true};
+    *asked = c->org_unknown[0] != '\0' || (org != NULL && (org->access != NULL || org->access_problem[0] != '\0'));
+    if (c->org_unknown[0] != '\0')
+        deny(v, "it cannot be told, and so is denied: %s", c->org_unknown);
+    else if (org != NULL && org->access_problem[0] != '\0')
+        deny(v, "nobody may use the organisation's runners: %s", org->access_problem);
+    else if (org != NULL && org->access != NULL && access_decide(org->access, &c->l->subject, r->name, &c->ask, v, e))
+        return no_answer(c, v, e);
+    return v->allowed ? check_teams(c, is_own, r, asked, v, e) : 0;
 }
 
 static void keep_verdict(struct choosing *c, const char *file, const struct cirun_runner *r,
@@ -98,8 +147,7 @@ static void keep_reason(struct choosing *c, const struct cirun_runner *r, const 
 }
 
 /* Of the n runners that match, those that may be used, in order. None: the job is refused with each reason. */
-static int admit(struct choosing *c, const struct match_source *from, const struct org_files *org, size_t n,
-                 struct err *e)
+static int admit(struct choosing *c, const struct match_source *from, bool is_own, size_t n, struct err *e)
 {
     const struct cirun_runner **runners = c->out->runners;
     int line = runners[0]->line;
@@ -109,7 +157,7 @@ static int admit(struct choosing *c, const struct match_source *from, const stru
         struct access_verdict v;
         bool asked;
 
-        if (may_use(c, org, runners[i], &asked, &v, e))
+        if (may_use(c, is_own, runners[i], &asked, &v, e))
             return -1;
         if (asked)
             keep_verdict(c, from->name, runners[i], &v);
@@ -119,24 +167,39 @@ static int admit(struct choosing *c, const struct match_source *from, const stru
             keep_reason(c, runners[i], &v);
     }
     c->out->n = kept;
-    c->out->is_own = org == NULL;
+    c->out->is_own = is_own;
     if (kept > 0)
         c->out->reason[0] = '\0';
     else
-        c->out->cause = (struct store_cause){CAUSE_ACCESS, org == NULL ? line : 0, org == NULL ? 1 : 0};
+        c->out->cause = (struct store_cause){CAUSE_ACCESS, is_own ? line : 0, is_own ? 1 : 0};
     settle(c, kept > 0 ? WANT_MACHINE : WANT_REFUSED);
     return 0;
 }
 
-/* Match one file; *found: it decides. */
-static int try_source(struct choosing *c, const struct match_source *from, const struct org_files *org, struct err *e)
+/* The organisation's files, once. Without an answer on the last try: org_unknown says so. */
+static int look_at_org(struct choosing *c, struct err *e)
+{
+    if (c->l->org != NULL || c->org_unknown[0] != '\0')
+        return 0;
+    if (lookup_org(c->g, c->j->installation_id, c->j->repo, &c->l->org_ref, &c->l->org, e) == 0)
+        return 0;
+    if (err_is_passing(e) && !c->last_try)
+        return -1;
+    (void)snprintf(c->org_unknown, sizeof(c->org_unknown), "%.390s", e->msg);
+    return 0;
+}
+
+/* Match one file; when something in it matches, it decides. The organisation may limit whom its repositories serve. */
+static int try_source(struct choosing *c, const struct match_source *from, bool is_own, struct err *e)
 {
     size_t n;
 
     free(c->out->runners);
     c->out->runners = mem_calloc(from->file->n_runners + 1, sizeof(struct cirun_runner *));
     n = match_find(&c->job, from->file, c->out->runners);
-    return n > 0 ? admit(c, from, org, n, e) : 0;
+    if (n == 0)
+        return 0;
+    return look_at_org(c, e) || admit(c, from, is_own, n, e) ? -1 : 0;
 }
 
 /* --- the steps --------------------------------------------------------------------------------------------------- */
@@ -147,7 +210,8 @@ static int from_own_file(struct choosing *c, struct err *e)
 
     if (own.file == NULL)
         return 0;
-    return try_source(c, &own, NULL, e);
+    c->own_limit = org_team_read(own.file, NULL, c->own_team);
+    return try_source(c, &own, true, e);
 }
 
 /* The organisation's files are there, or could be: why they do not help, or the file to match. */
@@ -179,14 +243,30 @@ static int from_organisation(struct choosing *c, struct err *e)
         (void)snprintf(c->note, sizeof(c->note), "; runners of the organisation never serve forks");
         return 0;
     }
-    if (lookup_org(c->g, c->j->installation_id, c->j->repo, &c->l->org_ref, &c->l->org, e)) {
-        if (!c->last_try)
-            return -1;
-        (void)snprintf(c->note, sizeof(c->note), "; %.380s", e->msg);
+    if (look_at_org(c, e))
+        return -1;
+    if (c->l->org == NULL) {
+        (void)snprintf(c->note, sizeof(c->note), "; %.390s", c->org_unknown);
         return 0;
     }
     global.file = usable_global(c, c->l->org);
-    return global.file != NULL ? try_source(c, &global, c->l->org, e) : 0;
+    return global.file != NULL ? try_source(c, &global, false, e) : 0;
+}
+
+/* The runner that a label describes. Who is limited to a team is so here too. */
+static int admit_label(struct choosing *c, struct err *e)
+{
+    const struct match_source label = {"its label", NULL};
+
+    free(c->out->runners);
+    c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
+    c->out->runners[0] = &c->out->oneline->runners[0];
+    c->out->reason[0] = '\0';
+    if (admit(c, &label, true, 1, e))
+        return -1;
+    c->out->is_own = false; /* there is no line to point at */
+    c->out->cause.line = c->out->cause.column = 0;
+    return 0;
 }
 
 /* A label that names its machine itself. A fork's workflow is a stranger's: it never chooses machines. */
@@ -195,7 +275,6 @@ static int from_label(struct choosing *c, struct err *e)
     size_t len = strlen(c->note);
     char why[480];
 
-    (void)e;
     if (c->bare || !c->g->c.one_line || c->l->fork)
         return 0;
     switch (match_oneline(&c->job, &c->out->oneline, why, sizeof(why))) {
@@ -205,13 +284,7 @@ static int from_label(struct choosing *c, struct err *e)
         (void)snprintf(c->note + len, sizeof(c->note) - len, "; and as a one-line label: %s", why);
         break;
     case MATCH_FOUND:
-        free(c->out->runners);
-        c->out->runners = mem_calloc(1, sizeof(struct cirun_runner *));
-        c->out->runners[0] = &c->out->oneline->runners[0];
-        c->out->n = 1;
-        c->out->reason[0] = '\0';
-        settle(c, WANT_MACHINE);
-        break;
+        return admit_label(c, e);
     }
     return 0;
 }

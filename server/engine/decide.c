@@ -68,7 +68,9 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     /* the installation may have been looked up meanwhile: merging fills it in */
     if (store_job_merge(t, j, &before, &moved, e) || access_tx(t, d, e) || verdict_put(t, d->g, &v, e))
         return -1;
-    if (d->want != WANT_MACHINE)
+    if (d->want == WANT_REFUSED) /* it may have taken somebody's machine meanwhile */
+        return guard_job(t, d->g, j->id, d->now_ms, e);
+    if (d->want != WANT_MACHINE || j->state != JOB_QUEUED)
         return 0;
     return idle_admitted(t, j, d->plan_json, d->asks_idle, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
 }
@@ -289,7 +291,7 @@ int decide_job(struct engine *g, const struct task *task, struct task_next *next
     *next = TASK_NEXT_NONE;
     if (text_i64(task->subject, 1, INT64_MAX, &r.id, e) || store_read(g->c.store, read_tx, &r, e))
         return -1;
-    if (!r.found || j.state != JOB_QUEUED || j.want != WANT_UNDECIDED)
+    if (!r.found || (j.state != JOB_QUEUED && j.state != JOB_RUNNING) || j.want != WANT_UNDECIDED)
         return 0;
     if (decide(g, &j, task->attempts >= ACCESS_TRIES, &cause))
         return postpone(g, &j, task, &cause, next, e);

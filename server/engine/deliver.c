@@ -48,7 +48,9 @@ static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
 
     if (j->runner_name == NULL || j->runner_name[0] == '\0')
         return 0;
-    return machine_change_tx(t, &c, e);
+    if (machine_change_tx(t, &c, e))
+        return -1;
+    return taken && c.applied ? guard_job(t, d->g, j->id, d->now_ms, e) : 0;
 }
 
 static int apply(struct store_tx *t, struct delivery *d, int before, struct err *e)

@@ -3,6 +3,7 @@
 #define MUSTER_ENGINE_ENGINE_INT_H
 
 #include "server/base/cache.h"
+#include "server/config/org_team.h"
 #include "server/config/plan.h"
 #include "server/engine/engine.h"
 #include "server/engine/fsm.h"
@@ -141,6 +142,10 @@ int provision_render(struct engine *g, const struct machine *m, const struct pla
 int provision_check(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,
                     struct secret **out, struct err *e) MUST_USE;
 
+/* --- guard.c: a job that runs on a machine of ours: is it one that may? Else the machine ends; while that is not
+ * decided, it is decided now. Inside a transaction. */
+int guard_job(struct store_tx *t, struct engine *g, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
+
 /* --- balance.c: demand and supply of one repository and label set, inside a transaction */
 struct balance {
     struct engine *g;
@@ -173,7 +178,9 @@ void lookup_clear(struct lookup *l);
 /* The files of the organisation (or user) that owns a repository, from the default branch of its repository .cirun. */
 #define ORG_GLOBAL_FILE ".cirun.global.yml"
 struct org_files {
-    struct cirun_yml *global;  /* NULL: there is none */
+    struct cirun_yml *global; /* NULL: there is none */
+    enum org_team limit;      /* who gets machines at all, in every repository */
+    char team[ORG_TEAM_MAX];
     struct access_yml *access; /* NULL: there is none, so that all of its repositories may use all runners */
     char problem[300];         /* why .cirun.global.yml cannot be read, for good; "" = it can */
     char access_problem[300];  /* the same of .access.yml: then nobody may */

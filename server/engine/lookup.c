@@ -277,6 +277,7 @@ static int read_org(const struct fill_org *f, struct org_files *o, struct err *e
     if (fetch_org_text(f, ACCESS_YML_FILE, &access, o->access_problem, sizeof(o->access_problem), e))
         return -1;
     o->global = cirun_yml_parse(global, strlen(global), ORG_GLOBAL_FILE);
+    o->limit = org_team_read(o->global, global, o->team);
     if (access != NULL)
         o->access = access_yml_parse(access, strlen(access), ACCESS_YML_FILE);
     return 0;

@@ -33,15 +33,16 @@ static void test_engine__a_second_job_of_the_run_asks_github_for_its_runner_only
 
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
     assert_true(sim_github_job(w->gh, id, &info));
-    assert_int_equal(bed_asked(w, SIM_GH_TOKEN), 2); /* one to read, one for runners: each as narrow as its purpose */
+    /* one to read, one for runners: each as narrow as its purpose; and one for the organisation's files, refused */
+    assert_int_equal(bed_asked(w, SIM_GH_TOKEN), 3);
     assert_int_equal(bed_asked(w, SIM_GH_RUN), 1);
     assert_int_equal(bed_asked(w, SIM_GH_CONTENTS), 1);
     assert_int_equal(bed_asked(w, SIM_GH_JITCONFIG), 1);
-    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 5);
+    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 6);
     (void)bed_queue_job(w, &(struct sim_job_spec){.run_id = info.run_id}, "cirun-gpu--2");
     assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
     assert_int_equal(bed_asked(w, SIM_GH_JITCONFIG), 2);
-    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 6);
+    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 7);
 }
 
 static void test_engine__no_capacity_goes_down_the_chain_in_order(void **state)

@@ -114,8 +114,30 @@ static void test_access__the_repositorys_own_file_comes_first_and_asks_nobody(vo
 
     gets_machine(w, id);
     assert_int_equal(bed_asked(w, SIM_GH_TEAM_MEMBER) + bed_asked(w, SIM_GH_PERMISSION), 0);
-    assert_int_equal(bed_asked(w, SIM_GH_CONTENTS), 1);
     assert_int_equal(events(w, id, true) + events(w, id, false), 0);
+}
+
+static void test_access__a_limit_at_the_top_of_the_global_file_holds_for_every_repository(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    org_file(w, ".cirun.global.yml", "run_only_when_triggered_by: core\nrunners: []\n");
+    id = job_of(w, "alice", "alice", "push", "cirun-one--1");
+    gets_machine(w, id);
+    assert_int_equal(events(w, id, true), 1);
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "cirun-one--2"),
+               "runner \"one\": run_only_when_triggered_by: core does not let mallory use it");
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "self-hosted"), "does not let mallory use it");
+    is_refused(w, job_of(w, "mallory", "mallory", "push", "cirun-aws-t3-micro-ubuntu2204--1"), "does not let mallory");
+}
+
+static void test_access__a_limit_that_cannot_be_read_lets_nobody(void **state)
+{
+    struct bed *w = *state;
+
+    org_file(w, ".cirun.global.yml", "run_only_when_triggered_by: core\nrunners: [\n");
+    is_refused(w, job_of(w, "alice", "alice", "push", "cirun-one"), "names no team, so nobody may use it");
 }
 
 static void test_access__without_an_access_file_every_repository_of_the_organisation_may(void **state)
@@ -324,6 +346,47 @@ static void test_access__a_users_own_repository_has_no_teams(void **state)
     assert_int_equal(bed_asked(w, SIM_GH_TEAM_MEMBER), 0);
 }
 
+/* --- machines that GitHub gives to somebody else ----------------------------------------------------------------- */
+
+static void test_access__a_machine_that_a_denied_job_takes_is_taken_back_and_another_made(void **state)
+{
+    struct bed *w = *state;
+    int64_t stranger = job_of(w, "mallory", "mallory", "push", "cirun-big");
+    int64_t member;
+
+    is_refused(w, stranger, "does not let mallory use it");
+    member = job_of(w, "alice", "alice", "push", "cirun-big");
+    gets_machine(w, member);
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    bed_deliver(w, stranger, JOB_RUNNING, "cirun-big", bed_call(w->aws, 0).name);
+    for (int i = 0; i < 200 && (memcloud_made(w->aws) < 2 || memcloud_live(w->aws) != 1); i++)
+        bed_pass(w, 1000);
+    assert_int_equal(memcloud_made(w->aws), 2);
+    assert_int_equal(memcloud_live(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 0);
+    bed_deliver(w, member, JOB_RUNNING, "cirun-big", bed_call(w->aws, 1).name);
+    assert_true(bed_settle(w));
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 1);
+}
+
+static void test_access__a_job_that_was_begun_before_it_was_decided_is_decided_all_the_same(void **state)
+{
+    const struct sim_fault fault = {.op = SIM_GH_RUN, .kind = SIM_FAULT_STATUS, .status = 502, .next = 1};
+    struct bed *w = *state;
+    int64_t member = job_of(w, "alice", "alice", "push", "cirun-big"), stranger;
+
+    gets_machine(w, member);
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    sim_http_fault(sim_github_http(w->gh), &fault);
+    stranger = job_of(w, "mallory", "mallory", "push", "cirun-big");
+    bed_deliver(w, stranger, JOB_RUNNING, "cirun-big", bed_call(w->aws, 0).name);
+    for (int i = 0; i < 200 && (memcloud_made(w->aws) < 2 || memcloud_live(w->aws) != 1); i++)
+        bed_pass(w, 1000);
+    is_refused(w, stranger, "does not let mallory use it");
+    assert_int_equal(memcloud_made(w->aws), 2);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 0);
+}
+
 /* --- questions without an answer --------------------------------------------------------------------------------- */
 
 static void test_access__a_missing_permission_denies_and_says_which(void **state)
@@ -377,6 +440,8 @@ int main(void)
 #define WITHOUT_ORG(name) cmocka_unit_test_setup_teardown(test_access__##name, bed_setup, bed_teardown)
         CASE(a_members_job_gets_the_organisations_machine_and_a_strangers_gets_a_reason),
         CASE(the_repositorys_own_file_comes_first_and_asks_nobody),
+        CASE(a_limit_at_the_top_of_the_global_file_holds_for_every_repository),
+        CASE(a_limit_that_cannot_be_read_lets_nobody),
         CASE(without_an_access_file_every_repository_of_the_organisation_may),
         CASE(a_fork_never_gets_the_organisations_machines),
         CASE(a_job_for_nothing_but_self_hosted_is_never_the_organisations),
@@ -394,6 +459,8 @@ int main(void)
         CASE(a_pull_request_needs_a_policy_that_speaks_of_it),
         CASE(a_runner_of_a_team_serves_its_members_only),
         CASE(a_users_own_repository_has_no_teams),
+        CASE(a_machine_that_a_denied_job_takes_is_taken_back_and_another_made),
+        CASE(a_job_that_was_begun_before_it_was_decided_is_decided_all_the_same),
         CASE(a_missing_permission_denies_and_says_which),
         CASE(a_passing_fault_lets_the_job_wait_and_then_decides),
         CASE(what_is_never_answered_is_denied_in_the_end),

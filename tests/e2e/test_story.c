@@ -87,11 +87,11 @@ static void test_story__the_gpu_job_causes_exactly_the_calls_it_needs(void **sta
 
     assert_true(sim_github_wait_job(w->gh, gpu, SIM_JOB_COMPLETED, WAIT_MS));
     assert_true(sim_ec2_wait_live(w->ec2, 0, WAIT_MS));
-    assert_int_equal(gh(w, SIM_GH_TOKEN), 2); /* to read; for runners: neither can do the other's work */
+    assert_int_equal(gh(w, SIM_GH_TOKEN), 3); /* to read; for runners; for the organisation's files, refused */
     assert_int_equal(gh(w, SIM_GH_RUN), 1);
     assert_int_equal(gh(w, SIM_GH_CONTENTS), 1);
     assert_int_equal(gh(w, SIM_GH_JITCONFIG), 1);
-    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 5);
+    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 6);
     assert_int_equal(ec2(w, "RunInstances"), 1);
     assert_int_equal(sim_ec2_count(w->ec2), 1);
 }

@@ -401,6 +401,143 @@ static void test_access__taking_any_permission_away_never_grants_more(void **sta
     assert_true(granted > 500 && lost > 100); /* the test sees both */
 }
 
+/* --- files with mistakes never let more people in ----------------------------------------------------------------- */
+
+#define MUTATIONS 1000
+
+static const char block_text[] = "version: 1\n"
+                                 "policies:\n"
+                                 "  - id: core-policy\n"
+                                 "    repo: train\n"
+                                 "    teams:\n"
+                                 "      - core\n"
+                                 "    pull_request: false\n"
+                                 "  - id: people\n"
+                                 "    repo: octo/serve\n"
+                                 "    roles:\n"
+                                 "      - admin\n"
+                                 "    users_from_json: https://example.com/users.json\n"
+                                 "    pull_request: true\n"
+                                 "access_control:\n"
+                                 "  - resource: gpu\n"
+                                 "    policies:\n"
+                                 "      - core-policy\n"
+                                 "      - people\n";
+
+/* How often a stranger is let in, whatever he asks for that the sound file names. */
+static int let_in(const struct access_yml *a, const struct access_yml *sound)
+{
+    static const char *const events[] = {"push", "pull_request"};
+    struct world w = {.failing = ERR_NONE};
+    struct access_ask ask = ask_of(&w);
+    int n = 0;
+
+    for (size_t i = 0; i < sound->n_policies; i++) {
+        const char *slash = strchr(sound->policies[i].repo, '/');
+        char repo[200];
+
+        (void)snprintf(repo, sizeof(repo), "%s%s", slash != NULL ? "" : "octo/", sound->policies[i].repo);
+        for (size_t k = 0; k < sound->n_rules * 2; k++) {
+            struct trial c = {.repo = repo, .event = events[k % 2], .triggering = "mallory"};
+            struct access_subject s = subject_of(&c);
+            struct access_verdict v;
+            struct err e;
+
+            assert_ok(access_decide(a, &s, sound->rules[k / 2].resource, &ask, &v, &e), e);
+            n += v.allowed;
+        }
+    }
+    return n;
+}
+
+/* A byte becomes another, goes, or comes; a line goes or comes twice; the rest is cut off. */
+static void mutate(uint64_t *seed, const char *text, struct buf *out)
+{
+    static const char bytes[] = " :-#[]{},'\"&*!|>%@aetTs~0\t";
+    size_t len = strlen(text), at = unit_random(seed) % len, from = at, to = at;
+
+    while (from > 0 && text[from - 1] != '\n')
+        from--;
+    to += strcspn(text + at, "\n");
+    buf_reset(out);
+    switch (unit_random(seed) % 6) {
+    case 0:
+    case 1:
+        buf_add(out, text, at);
+        buf_addc(out, bytes[unit_random(seed) % (sizeof(bytes) - 1)]);
+        buf_adds(out, text + at + (text[at] != '\n' ? 1 : 0));
+        break;
+    case 2:
+        buf_add(out, text, at);
+        buf_adds(out, text + at + 1);
+        break;
+    case 3:
+        buf_add(out, text, from);
+        buf_adds(out, text[to] != '\0' ? text + to + 1 : "");
+        break;
+    case 4:
+        buf_add(out, text, from);
+        buf_add(out, text + from, to - from);
+        buf_addc(out, '\n');
+        buf_adds(out, text + from);
+        break;
+    default:
+        buf_add(out, text, at);
+        break;
+    }
+}
+
+static void mutations_let_nobody_in(const char *text)
+{
+    struct access_yml *sound = access_yml_parse(text, strlen(text), ".access.yml");
+    AUTO_BUF struct buf b = BUF_INIT(CIRUN_YML_MAX);
+    uint64_t seed = 7;
+
+    assert_int_equal(let_in(sound, sound), 0);
+    for (int round = 0; round < MUTATIONS; round++) {
+        struct access_yml *a;
+
+        mutate(&seed, text, &b);
+        a = access_yml_parse(b.p != NULL ? b.p : "", b.len, ".access.yml");
+        if (let_in(a, sound) > 0)
+            fail_msg("this lets a stranger in:\n%.*s", (int)b.len, b.p);
+        access_yml_free(a);
+    }
+    access_yml_free(sound);
+}
+
+static void test_access__a_slip_in_the_file_never_lets_a_stranger_in(void **state)
+{
+    static const char *const files[] = {"cirunlabs__.access.yml", "conda-forge__.access.yml"};
+    const char *shared = getenv("MUSTER_SHARED");
+
+    static const char open_text[] = "version: 1\npolicies:\n  - {id: p, repo: train}\n"
+                                    "access_control:\n  - {resource: gpu, policies: [p]}\n";
+    struct access_yml *open = access_yml_parse(open_text, strlen(open_text), ".access.yml");
+
+    (void)state;
+    assert_int_equal(let_in(open, open), 1); /* a push, no pull request: it is seen when somebody is let in */
+    access_yml_free(open);
+    mutations_let_nobody_in(block_text);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        AUTO_BUF struct buf text = BUF_INIT(CIRUN_YML_MAX);
+        char path[600];
+        FILE *in;
+        int c;
+
+        (void)snprintf(path, sizeof(path), "%s/data/access-yml/%s", shared != NULL ? shared : "../shared", files[i]);
+        in = fopen(path, "rb");
+        if (in == NULL) {
+            (void)printf("SKIP test_access__a_slip_in_the_file_never_lets_a_stranger_in: %s is not there\n", path);
+            return;
+        }
+        while ((c = fgetc(in)) != EOF)
+            buf_addc(&text, (char)c);
+        (void)fclose(in);
+        mutations_let_nobody_in(text.p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_access__a_runner_of_a_team_wants_all_people_of_the_run_in_it),
         cmocka_unit_test(test_access__a_team_is_known_by_its_slug_however_it_is_written),
         cmocka_unit_test(test_access__taking_any_permission_away_never_grants_more),
+        cmocka_unit_test(test_access__a_slip_in_the_file_never_lets_a_stranger_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,8 @@ static void test_idle__each_mistake_has_its_place_and_its_name(void **state)
         {"    workflow: ci.yml\n    idle: {replicas: 1}\n", 8, 11, "idle-refused", "workflow limits"},
         {"    run_only_when_triggered_by: team\n    idle: {replicas: 1}\n", 8, 11, "idle-refused",
          "run_only_when_triggered_by limits"},
+        {"    idle: {replicas: 1}\nrun_only_when_triggered_by: team\n", 7, 11, "idle-refused",
+         "run_only_when_triggered_by limits"},
     };
 
     (void)state;
