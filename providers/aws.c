@@ -442,6 +442,7 @@ static int launch_form(struct buf *form, const struct attempt *a, size_t subnet,
                           .groups = p->groups,
                           .n_groups = a->at_home ? p->n_groups : 0,
                           .spot = s->spot,
+                          .pulls = spec_pulls(s),
                           .extra = s->extra,
                           .user_data = a->r->user_data};
 

@@ -202,8 +202,8 @@ static int make_body(const struct provider *p, const struct launch_request *r, j
     rest_user_data(r->user_data, &user_data);
     return js_pack(e, out, "{s:s, s:s*, s:s, s:o, s:s*, s:O, s:b, s:b, s:b}", "name", r->name, "region",
                    s->region != NULL ? s->region : p->region, "size", s->instance_type, "image", image_of(s->image),
-                   "user_data", secret_len(r->user_data) == 0 && r->user_data != NULL ? NULL : user_data.p, "tags",
-                   tags, "ipv6", 0, "monitoring", 0, "with_droplet_agent", 0);
+                   "user_data", spec_pulls(s) ? NULL : user_data.p, "tags", tags, "ipv6", 0, "monitoring", 0,
+                   "with_droplet_agent", 0);
 }
 
 /* ---- what DigitalOcean says of a machine ---- */

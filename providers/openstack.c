@@ -144,11 +144,11 @@ static int make_body(const struct launch_request *r, const struct parts *parts, 
         return -1;
     networks = *parts->network.id != '\0' ? json_pack("[{s:s}]", "uuid", parts->network.id) : json_string("auto");
     rest_user_data_base64(r->user_data, &user_data);
-    return js_pack(e, out, "{s:{s:s, s:s, s:s*, s:O*, s:s*, s:O, s:s, s:b, s:O, s:O}}", "server", "name", r->name,
+    return js_pack(e, out, "{s:{s:s, s:s, s:s*, s:O*, s:s*, s:O, s:s*, s:b, s:O, s:O}}", "server", "name", r->name,
                    "flavorRef", parts->flavor.id, "imageRef", from_volume ? NULL : parts->image.id,
                    "block_device_mapping_v2", disks, "availability_zone", parts->zone, "networks", networks,
-                   "user_data", user_data.p != NULL ? user_data.p : "", "config_drive", 1, "metadata", metadata, "tags",
-                   tags);
+                   "user_data", spec_pulls(r->spec) ? NULL : user_data.p, "config_drive", 1, "metadata", metadata,
+                   "tags", tags);
 }
 
 /* ---- where ---- */

@@ -251,6 +251,7 @@ static int make_body(const struct attempt *a, const char *domain, json_t **out, 
                            .subnet = a->p->subnet,
                            .spot = a->r->spec->spot,
                            .tags = tags,
+                           .pulls = spec_pulls(a->r->spec),
                            .user_data = a->r->user_data};
 
     for (size_t i = 0; i < a->r->n_tags; i++)

@@ -16,6 +16,7 @@ struct aws_run {
     const char *const *groups;
     size_t n_groups;
     bool spot;
+    bool pulls;                     /* no user-data: the image fetches it */
     const json_t *extra;            /* extra_config; may be NULL */
     const struct secret *user_data; /* NULL = only to be shown */
 };

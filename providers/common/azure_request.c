@@ -267,7 +267,8 @@ int azure_make_body(const struct azure_place *p, const struct launch_request *r,
     const struct machine_spec *s = r->spec;
     struct options o;
 
-    rest_user_data_base64(r->user_data, &data);
+    if (!spec_pulls(s))
+        rest_user_data_base64(r->user_data, &data);
     buf_adds(&data, "");
     if (read_options(s->extra, &o, e) || (!facts->specialised && os_profile(p, r, data.p, &os, e)) ||
         network_profile(p, r, &o, &network, e) || storage_profile(r, &o, &storage, e) ||

@@ -454,7 +454,7 @@ static int add_script(const struct launch_request *r, json_t *body, struct err *
     AUTO(buf_wipe) struct buf script = BUF_INIT(USER_DATA_MAX + 1);
     AUTO_JSON json_t *metadata = NULL;
 
-    if (r->user_data != NULL && secret_len(r->user_data) == 0)
+    if (spec_pulls(r->spec))
         return 0; /* the image brings its own, or a project does */
     rest_user_data(r->user_data, &script);
     if (js_pack(e, &metadata, "{s:[{s:s, s:s}]}", "items", "key",

@@ -53,6 +53,6 @@ int oci_launch_body(const struct oci_launch *l, json_t **out, struct err *e)
     return js_pack(e, out, "{s:s, s:s, s:s, s:s, s:O*, s:O, s:O, s:{s:s*}, s:O, s:O*, s:{s:b}}", "availabilityDomain",
                    l->domain, "compartmentId", l->compartment, "displayName", l->name, "shape", l->shape->name,
                    "shapeConfig", size, "sourceDetails", source, "createVnicDetails", vnic, "metadata", "user_data",
-                   *text != '\0' ? text : NULL, "freeformTags", l->tags, "preemptibleInstanceConfig", preemption,
+                   l->pulls ? NULL : text, "freeformTags", l->tags, "preemptibleInstanceConfig", preemption,
                    "instanceOptions", "areLegacyImdsEndpointsDisabled", 1);
 }

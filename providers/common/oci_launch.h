@@ -22,6 +22,7 @@ struct oci_launch { /* borrowed */
     enum oci_ip public_ip;
     bool spot;
     json_t *tags;                   /* of the machine and its network card */
+    bool pulls;                     /* no user-data: the image fetches it */
     const struct secret *user_data; /* NULL = only to be shown */
 };
 

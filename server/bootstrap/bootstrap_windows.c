@@ -116,9 +116,9 @@ static int read_interactive(const json_t *extra, bool *out, struct err *e)
 
     if (js_opt_str(extra, "run_as", &run_as, e))
         return err_wrap(e, "extra_config");
-    *out = run_as != NULL;
-    if (run_as != NULL && strcmp(run_as, "interactive") != 0)
-        return err_set(e, ERR_INVALID, "extra_config.run_as is \"%.40s\"; it can be interactive", run_as);
+    *out = run_as != NULL && strcmp(run_as, "interactive") == 0;
+    if (run_as != NULL && !*out && strcmp(run_as, "service") != 0)
+        return err_set(e, ERR_INVALID, "extra_config.run_as is \"%.40s\"; it can be interactive or service", run_as);
     return 0;
 }
 

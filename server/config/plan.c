@@ -54,9 +54,10 @@ static const char *scalar_of(const struct yaml_node *map, const char *key)
 static bool is_for_windows(const struct yaml_node *extra)
 {
     const char *path = scalar_of(extra, "runner_path"), *licence = scalar_of(extra, "licenseType");
+    const char *run_as = scalar_of(extra, "run_as");
 
-    return scalar_of(extra, "run_as") != NULL || (path != NULL && path[0] != '\0' && path[1] == ':') ||
-           (licence != NULL && names_windows(licence));
+    return (run_as != NULL && strcmp(run_as, "interactive") == 0) ||
+           (path != NULL && path[0] != '\0' && path[1] == ':') || (licence != NULL && names_windows(licence));
 }
 
 /* Is the image an id, which names nothing? */

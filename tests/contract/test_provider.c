@@ -261,7 +261,10 @@ static void test_provider__user_data_may_fill_its_limit_and_not_pass_it(void **s
 static void test_provider__a_machine_that_fetches_its_bootstrap_is_launched_without_user_data(void **state)
 {
     struct bed *b = *state;
+    static const char *const names[] = {"UserData", "user_data", "userData", "customData", "startup-script"};
     AUTO_ORDER struct order o;
+    AUTO_JSON json_t *list = json_array();
+    AUTO_FREE char *shown = NULL;
     struct instance got;
     struct err e;
 
@@ -276,6 +279,9 @@ static void test_provider__a_machine_that_fetches_its_bootstrap_is_launched_with
     o.r.user_data = o.data = secret_new("", 0);
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     assert_int_equal(b->cloud.made, 1);
+    assert_ok(b->ops->render(b->p, &o.r, list, &e) || js_dump(list, &shown, &e), e);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_null(strstr(shown, names[i]));
 }
 
 static void test_provider__names_and_tokens_of_full_length_arrive_whole(void **state)

@@ -247,7 +247,7 @@ static void test_bootstrap_windows__its_account_folder_and_desktop_are_chosen_an
         {"{\"runner_path\":\"\\\\\\\\host\\\\share\"}", "runner_path"},
         {"{\"runner_path\":\"C:\\\\a'b\"}", "runner_path"},
         {"{\"runner_path\":\"C:\\\\a b\"}", "runner_path"},
-        {"{\"run_as\":\"service\"}", "it can be interactive"},
+        {"{\"run_as\":\"desktop\"}", "it can be interactive or service"},
     };
     AUTO_SECRET struct secret *jit = secret_new("x", 1);
     AUTO_JSON json_t *good = json_pack("{s:s, s:s, s:s}", "run_as", "interactive", "runner_user", "build.er-1",
