@@ -28,6 +28,15 @@ static json_t *bool_json(const struct yaml_node *n)
     return text_bool(n->text, &flag, &ignored) == 0 ? json_boolean(flag) : NULL;
 }
 
+static bool is_word(const struct cirun_key *k, const char *text)
+{
+    size_t i = 0;
+
+    while (k->words[i] != NULL && strcmp(k->words[i], text) != 0)
+        i++;
+    return k->words[i] != NULL;
+}
+
 /* One value; NULL when it is none that the key takes. */
 static json_t *value_json(const struct cirun_key *k, const struct yaml_node *n)
 {
@@ -45,7 +54,7 @@ static json_t *value_json(const struct cirun_key *k, const struct yaml_node *n)
         return bool_json(n);
     if (k->type == CIRUN_WHOLE)
         return cirun_number(k, n, &number) ? json_integer(number) : NULL;
-    return json_string(n->text);
+    return k->type != CIRUN_WORD || is_word(k, n->text) ? json_string(n->text) : NULL;
 }
 
 static json_t *key_json(const struct cirun_key *k, const struct yaml_node *n)

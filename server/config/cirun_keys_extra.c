@@ -49,7 +49,7 @@ const struct cirun_map cirun_extra_map = {
 
 /* ---- aws ---- */
 
-static const char *const volume_words[] = {"gp2", "gp3", "io1", "io2", "st1", "sc1", "standard", NULL};
+static const char *const volume_words[] = {"gp3", "gp2", "io1", "io2", "st1", "sc1", "standard", NULL};
 static const struct cirun_key aws_disk_keys[] = {
     {.name = "DeviceName",
      .type = CIRUN_TEXT,

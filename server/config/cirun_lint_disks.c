@@ -39,21 +39,17 @@ static bool number_at(const struct yaml_node *map, const char *key, const struct
     return *at != NULL && (*at)->kind == YAML_SCALAR && !text_i64((*at)->text, 0, INT32_MAX, out, &ignored);
 }
 
-static const struct volume_type *type_of(struct lint *l, const struct yaml_node *map)
+/* NULL: there is no such type, which the reader has said. */
+static const struct volume_type *type_of(const struct yaml_node *map)
 {
     const struct yaml_node *n = yaml_get(map, "VolumeType");
-    const char *names[ARRAY_LEN(types)], *near;
 
     if (yaml_is_null(n) || n->kind != YAML_SCALAR)
         return &types[1]; /* what EC2 takes */
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        names[i] = types[i].name;
         if (strcmp(types[i].name, n->text) == 0)
             return &types[i];
     }
-    near = text_nearest(n->text, names, ARRAY_LEN(names));
-    lint_propose(l, n, "disk-option", near, "VolumeType \"%.40s\" is none of gp3, gp2, io1, io2, st1, sc1 and standard",
-                 n->text);
     return NULL;
 }
 
@@ -102,30 +98,16 @@ static void check_throughput(const struct disk *d)
     (void)number_at(d->map, "Iops", &at, &iops);
     if (throughput > iops / GP3_RATIO)
         lint_say(
-            d->l, n, "gp3-throughput",
+            d->l, n, "disk-throughput",
             "gp3 takes a Throughput of at most a quarter of Iops: %lld needs Iops %lld, and this volume has %lld%s",
             (long long)throughput, (long long)throughput * GP3_RATIO, (long long)iops,
             at == NULL ? ", as none is named" : "");
-}
-
-static void check_rate(const struct disk *d)
-{
-    const struct yaml_node *n;
-    int64_t rate;
-
-    if (number_at(d->map, "VolumeInitializationRate", &n, &rate) && (rate < 100 || rate > 300))
-        lint_say(d->l, n, "disk-limit", "VolumeInitializationRate is 100 to 300 MiB/s, not %lld", (long long)rate);
 }
 
 static void check_device(struct lint *l, const struct yaml_node *list, size_t number)
 {
     const struct yaml_node *name = yaml_get(list->items[number], "DeviceName"), *other;
 
-    if (list->items[number]->kind == YAML_MAP && yaml_is_null(name)) {
-        lint_say(l, list->items[number], "disk-option",
-                 "DeviceName is missing; the image's root device is often /dev/sda1 or /dev/xvda");
-        return;
-    }
     for (size_t i = 0; name != NULL && name->kind == YAML_SCALAR && i < number; i++) {
         other = yaml_get(list->items[i], "DeviceName");
         if (other == NULL || other->kind != YAML_SCALAR || strcmp(other->text, name->text) != 0)
@@ -142,8 +124,7 @@ static void check_disk(struct lint *l, const struct yaml_node *map)
 
     if (map->kind != YAML_MAP)
         return;
-    check_rate(&d);
-    d.type = type_of(l, map);
+    d.type = type_of(map);
     if (d.type == NULL)
         return;
     check_range(&d, "VolumeSize", " GiB", d.type->min_gb, d.type->max_gb, "");

@@ -138,16 +138,12 @@ static void check_duration(struct lint *l, const struct yaml_node *muster, const
 
 static void check_muster(struct lint *l, const struct cirun_runner *r)
 {
-    const struct yaml_node *muster = yaml_get(r->node, "muster"), *price = yaml_get(muster, "max_hourly_price");
+    const struct yaml_node *muster = yaml_get(r->node, "muster");
     const struct conf *limits = l->opts->conf != NULL ? l->opts->conf->limits : NULL;
 
     check_duration(l, muster, "lifetime", limits != NULL ? conf_int(limits, "lifetime") : DEFAULT_LIFETIME_MS);
     check_duration(l, muster, "boot_deadline",
                    limits != NULL ? conf_int(limits, "boot_deadline") : DEFAULT_BOOT_DEADLINE_MS);
-    if (price != NULL && price->kind == YAML_SCALAR && *price->text != '\0' &&
-        strspn(price->text, "0.") == strlen(price->text))
-        lint_say(l, price, "price-zero", "max_hourly_price %.20s leaves out every machine that costs anything",
-                 price->text);
 }
 
 /* ---- what is not expanded ---- */

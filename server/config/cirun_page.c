@@ -143,11 +143,13 @@ static void add_clouds(struct buf *out)
 
 static void add_rules(struct buf *out)
 {
+    static const char *const names[] = {[CIRUN_NOTE] = "note", [CIRUN_WARNING] = "warning", [CIRUN_ERROR] = "error"};
+
     buf_adds(out, "| rule | is | means | remedy |\n|---|---|---|---|\n");
     for (size_t i = 0; i < cirun_rules_n; i++) {
         const struct cirun_rule *rule = &cirun_rules[i];
 
-        buf_addf(out, "| `%s` | %s%s | ", rule->id, rule->severity == CIRUN_ERROR ? "error" : "warning",
+        buf_addf(out, "| `%s` | %s%s | ", rule->id, names[rule->severity],
                  rule->severity == CIRUN_ERROR && cirun_rule_is_beyond_schema(rule->id) ? "\\*" : "");
         add_cell(out, rule->meaning);
         buf_adds(out, " | ");

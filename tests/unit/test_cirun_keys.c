@@ -227,7 +227,7 @@ static void test_cirun_keys__options_of_each_cloud_are_checked(void **state)
         {"aws", "extra_config: {BlockDeviceMappings: [{DeviceName: a, VolumeSise: 1}]}", "unknown-key",
          "unknown key \"VolumeSise\" in BlockDeviceMappings is ignored; did you mean \"VolumeSize\"?"},
         {"aws", "extra_config: {BlockDeviceMappings: [{DeviceName: a, VolumeType: gp4}]}", "unknown-value",
-         "unknown VolumeType \"gp4\"; did you mean \"gp2\"?; it is one of gp2, gp3, io1, io2, st1, sc1 and standard"},
+         "unknown VolumeType \"gp4\"; did you mean \"gp3\"?; it is one of gp3, gp2, io1, io2, st1, sc1 and standard"},
         {"aws", "extra_config: {baseDisk: {diskSizeGb: 1}}", "unknown-key",
          "unknown key \"baseDisk\" in extra_config of aws is ignored: it is one of gcp"},
         {"gcp", "extra_config: {baseDisk: {diskSizeGb: large}}", "bad-value",

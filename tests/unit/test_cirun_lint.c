@@ -88,9 +88,9 @@ static void test_cirun_lint__volumes_of_ec2_within_and_beyond_what_their_types_t
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 75, VolumeType: gp2}"), ""},
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Iops: 4000, Throughput: 1000}"), ""},
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Throughput: 750}"), ""},
-        {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Throughput: 751}"), "gp3-throughput"},
+        {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Throughput: 751}"), "disk-throughput"},
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Iops: 3999, Throughput: 1000}"),
-         "gp3-throughput"},
+         "disk-throughput"},
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 100, VolumeType: gp3, Iops: 3000, Throughput: 100}"), "disk-limit"},
         {DISK("{DeviceName: /dev/sdc, VolumeType: gp3, Iops: 100000}"), "disk-limit"},
         {DISK("{DeviceName: /dev/sdc, VolumeSize: 10, VolumeType: gp3, Iops: 5001}"), "disk-limit"},
@@ -245,6 +245,10 @@ static void test_cirun_lint__what_a_cloud_refuses_is_said_at_the_value_that_it_i
          "[a]}",
          "'projects/p/x'"},
         {"{name: r, cloud: vast_ai, instance_type: RTX_4090, machine_image: ubuntu, labels: [a]}", "RTX_4090"},
+        {"{name: r, cloud: azure, instance_type: Standard_D2s_v5, machine_image: ubuntu2204, region: eastus, labels: "
+         "[a], "
+         "extra_config: {licenseType: 'a b'}}",
+         "'a b'"},
     };
 
     (void)state;
@@ -293,6 +297,7 @@ static void test_cirun_lint__secrets_are_found_and_never_repeated(void **state)
         {VARS("A: ghp_0123456789abcdefghijABCDEFGHIJ012345"), "secret-in-file"},
         {VARS("A: AKIAIOSFODNN7EXAMPLE"), "secret-in-file"},
         {VARS("DB: \"postgres://u:hunter22@db.example.com/x\""), "secret-in-file"},
+        {VARS("KEY: \"-----BEGIN PRIVATE KEY-----MIIE\""), "secret-in-file"},
         {VARS("TOKEN_URL: \"https://example.com/token\", TOKENIZERS_PARALLELISM: \"false\", HF_TOKEN: \"\""), ""},
         {VARS("PASSWORD_FILE: /run/secrets/db, API_KEY: changeme, MAX_TOKENS: 4096, GITHUB_TOKEN: \"***\""), ""},
         {VARS("DB: \"postgres://u@db.example.com/x\", A: ghp_short"), ""},
