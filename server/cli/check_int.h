@@ -66,6 +66,11 @@ void check_access_read(struct check_file *f);
 /* Findings of a .cirun.global.yml and an .access.yml together: of one directory, or when there is one of each. */
 void check_access_join(struct check_report *r);
 
+/* ---- check_policy.c: a cirun_judge_fn; arg: the settings ---- */
+
+int check_policy_judge(void *arg, size_t number, const struct provider_ops *ops, struct provider *p,
+                       const struct machine_spec *s, const char **key, struct err *e);
+
 /* ---- check_mask.c: secrets are not shown ---- */
 
 /* hide[i] becomes true for each byte of line `number` that must not be shown; hide has len elements, all false. */
