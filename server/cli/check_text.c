@@ -1,5 +1,4 @@
 /* muster check --format text: each finding with its line, its place underlined, and the remedy. */
-#include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/cli/check_int.h"
 #include "server/cli/cli.h"
@@ -102,13 +101,11 @@ static void print_line(const struct check_file *f, const struct cirun_diag *d, b
 {
     size_t len;
     const char *line = check_line(f, d->line, &len);
-    AUTO_FREE bool *hide = mem_calloc(len + 1, sizeof(*hide));
-    struct walk w = {.line = line, .len = len, .character = 1, .hide = hide};
+    struct walk w = {.line = line, .len = len, .character = 1, .hide = check_mask_line(f, d->line)};
     int first, last, start;
 
     if (len == 0)
         return;
-    check_mask_line(f, d->line, line, len, hide);
     columns_of(w, d->column, check_end_column(f, d), &first, &last);
     start = last > SHOWN_COLUMNS && first > LEAD_COLUMNS ? first - LEAD_COLUMNS : 0;
     (void)printf("  %5d | %s", d->line, start > 0 ? "..." : "");
