@@ -37,6 +37,13 @@ struct walk {
     const bool *hide;
 };
 
+/* Does "##[" end here? GitHub's runner takes it for a command wherever it stands in the output of a step
+ * (actions/runner, src/Runner.Common/ActionCommand.cs): a stranger's file must not give any. */
+static bool is_command(const char *s, size_t at)
+{
+    return at >= 2 && s[at] == '[' && s[at - 1] == '#' && s[at - 2] == '#';
+}
+
 /* The next thing to print; false at the end. */
 static bool walk_next(struct walk *w, const char **shown, size_t *shown_len, int *width)
 {
@@ -52,6 +59,8 @@ static bool walk_next(struct walk *w, const char **shown, size_t *shown_len, int
         w->character++;
     } while (hidden && w->at < w->len && w->hide[w->at]);
     *shown = hidden ? "***" : g.shown;
+    if (!hidden && is_command(w->line, w->at - g.len))
+        *shown = "(";
     *shown_len = hidden ? 3 : g.shown_len;
     *width = hidden ? 3 : g.width;
     return true;
@@ -129,6 +138,8 @@ static void print_masked(const struct check_file *f, const char *text)
     AUTO_BUF struct buf b = BUF_INIT(MESSAGE_MAX);
 
     check_mask_text(f, text, &b);
+    for (size_t i = 0; i < b.len; i++)
+        b.p[i] = is_command(b.p, i) ? '(' : b.p[i];
     cli_print_plain(b.p != NULL ? b.p : "", b.len);
 }
 

@@ -311,6 +311,27 @@ static void test_check__with_our_settings_what_the_policy_refuses_is_an_error_at
     place_leave(&p);
 }
 
+static void test_check__a_file_gives_githubs_runner_no_commands(void **state)
+{
+    static const char text[] =
+        "runners:\n  - {name: \"##[stop-commands]x\", clod: do, \"##[add-mask]k\": 1}\n::error::x\n";
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+    struct place p;
+
+    (void)state;
+    place_enter(&p);
+    write_whole(".cirun.yml", text, sizeof(text) - 13);
+    assert_int_equal(check(&out, NULL, NULL, NULL), 1);
+    assert_null(strstr(out.p, "##["));
+    assert_non_null(strstr(out.p, "##(stop-commands]x"));
+    assert_non_null(strstr(out.p, "unknown key \"##(add-mask]k\""));
+    assert_null(strstr(out.p, "\n::"));
+    write_whole(".cirun.yml", text, sizeof(text) - 1);
+    assert_int_equal(check(&out, NULL, NULL, NULL), 1);
+    assert_null(strstr(out.p, "\n::"));
+    place_leave(&p);
+}
+
 /* ---- options and exit statuses ---- */
 
 static void test_check__strict_makes_warnings_fail_but_never_notes(void **state)
@@ -485,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_check__the_files_of_an_organisation_are_held_against_each_other),
         cmocka_unit_test(test_check__the_other_file_is_looked_at_but_not_reported_when_one_was_named),
         cmocka_unit_test(test_check__with_our_settings_what_the_policy_refuses_is_an_error_at_its_place),
+        cmocka_unit_test(test_check__a_file_gives_githubs_runner_no_commands),
         cmocka_unit_test(test_check__strict_makes_warnings_fail_but_never_notes),
         cmocka_unit_test(test_check__colours_are_for_terminals_or_who_asks),
         cmocka_unit_test(test_check__wrong_usage_exits_with_2),
