@@ -23,6 +23,12 @@ struct tz;
  * which package brings it). */
 int tz_load(struct arena *a, const char *name, const struct tz **out, struct err *e) MUST_USE;
 
+#define TZ_NAME_SIZE 64
+
+/* What was probably meant by a name that is not there: another spelling, a city alone, an abbreviation ("PST"); false:
+ * nothing is near. */
+bool tz_nearest(const char *name, char out[TZ_NAME_SIZE]);
+
 /* A file's bytes. ERR_INVALID: it is none, or its parts contradict each other. */
 int tz_parse(struct arena *a, const void *data, size_t len, const struct tz **out, struct err *e) MUST_USE;
 

@@ -52,7 +52,10 @@ static int by_place(const void *a, const void *b)
 
 static void check_runners(struct check_run *run, struct check_file *f)
 {
-    const struct cirun_lint_opts opts = {.is_hosted = event_label_is_hosted, .conf = run->conf};
+    const struct cirun_lint_opts opts = {.is_hosted = event_label_is_hosted,
+                                         .conf = run->conf,
+                                         .judge = run->conf != NULL ? check_policy_judge : NULL,
+                                         .judge_arg = run->conf};
 
     f->yml = cirun_yml_parse(f->text.p != NULL ? f->text.p : "", f->text.len, f->name);
     f->lints = cirun_lint(f->yml, &opts);

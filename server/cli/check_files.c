@@ -70,6 +70,7 @@ static struct check_file *add(struct check_report *r, const char *name, enum che
     *f = (struct check_file){.text = BUF_INIT(READ_MAX)};
     f->name = mem_strdup(name);
     f->shown = shown_name(name);
+    f->mask = check_mask_new();
     f->kind = kind != CHECK_BY_NAME ? kind : kind_of(name);
     return f;
 }
@@ -221,6 +222,7 @@ void check_report_clear(struct check_report *r)
         access_yml_free(f->access);
         cirun_yml_free(f->yml);
         buf_wipe(&f->text);
+        check_mask_free(f->mask);
         free(f->diags);
         free(f->line_at);
         free(f->name);

@@ -13,6 +13,8 @@
 /* What a file is for; decides who reads it. */
 enum check_kind { CHECK_BY_NAME, CHECK_RUNNERS, CHECK_GLOBAL, CHECK_ACCESS };
 
+struct check_mask;
+
 struct check_file {
     char *name;  /* as it is opened; "-" is standard input */
     char *shown; /* the same, fit for a terminal and for JSON */
@@ -24,6 +26,7 @@ struct check_file {
     struct cirun_yml *yml;     /* RUNNERS, GLOBAL; NULL when it could not be read */
     struct cirun_lints *lints; /* alike */
     struct access_yml *access; /* ACCESS; alike */
+    struct check_mask *mask;   /* check_mask.c: of the line that was looked at last */
     struct cirun_diag *diags;  /* what is shown of it, in the order of the file */
     size_t n_diags;
     size_t errors, warnings, notes; /* all there are, also those beyond diags */
@@ -66,10 +69,18 @@ void check_access_read(struct check_file *f);
 /* Findings of a .cirun.global.yml and an .access.yml together: of one directory, or when there is one of each. */
 void check_access_join(struct check_report *r);
 
+/* ---- check_policy.c: a cirun_judge_fn; arg: the settings ---- */
+
+int check_policy_judge(void *arg, size_t number, const struct provider_ops *ops, struct provider *p,
+                       const struct machine_spec *s, const char **key, struct err *e);
+
 /* ---- check_mask.c: secrets are not shown ---- */
 
-/* hide[i] becomes true for each byte of line `number` that must not be shown; hide has len elements, all false. */
-void check_mask_line(const struct check_file *f, int number, const char *line, size_t len, bool *hide);
+/* For each byte of line `number`: must it not be shown? Good until the next call for the file; many findings in one
+ * long line are looked at once. */
+const bool *check_mask_line(const struct check_file *f, int number);
+struct check_mask *check_mask_new(void);
+void check_mask_free(struct check_mask *m); /* accepts NULL */
 /* Append a message with "***" for what must not be shown. */
 void check_mask_text(const struct check_file *f, const char *text, struct buf *out);
 

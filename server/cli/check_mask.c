@@ -4,12 +4,18 @@
 #include "server/cli/glyph.h"
 #include "server/config/secret_look.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A piece of a secret that is shorter says little, and is found everywhere. */
 #define MIN_PIECE 4
 /* A line of base64 as long as this, in a file that could not be read: the inside of a key. */
 #define MIN_KEY_LINE 40
+
+struct check_mask {
+    int line; /* 0 = none yet */
+    bool *hide;
+};
 
 static void hide_all(bool *hide, size_t at, size_t n)
 {
@@ -56,11 +62,8 @@ static void hide_key_line(const char *s, size_t len, bool *hide)
         hide_all(hide, lead, n);
 }
 
-void check_mask_line(const struct check_file *f, int number, const char *line, size_t len, bool *hide)
+static void hide_secrets(const struct check_file *f, int number, const char *line, size_t len, bool *hide)
 {
-    hide_looks(line, len, hide);
-    if (f->yml == NULL || f->yml->doc == NULL)
-        hide_key_line(line, len, hide);
     for (size_t i = 0; f->lints != NULL && i < f->lints->n_secrets; i++) {
         const struct yaml_node *n = f->lints->secrets[i];
         size_t from, to;
@@ -72,6 +75,36 @@ void check_mask_line(const struct check_file *f, int number, const char *line, s
         to = n->end_column > 0 ? glyph_skip(line, len, (size_t)n->end_column - 1) : len;
         hide_all(hide, from, to - from);
     }
+}
+
+const bool *check_mask_line(const struct check_file *f, int number)
+{
+    struct check_mask *m = f->mask;
+    size_t len;
+    const char *line = check_line(f, number, &len);
+
+    if (m->line == number)
+        return m->hide;
+    free(m->hide);
+    m->line = number;
+    m->hide = mem_calloc(len + 1, sizeof(*m->hide));
+    hide_looks(line, len, m->hide);
+    if (f->yml == NULL || f->yml->doc == NULL)
+        hide_key_line(line, len, m->hide);
+    hide_secrets(f, number, line, len, m->hide);
+    return m->hide;
+}
+
+struct check_mask *check_mask_new(void)
+{
+    return mem_zalloc(sizeof(struct check_mask));
+}
+
+void check_mask_free(struct check_mask *m)
+{
+    if (m != NULL)
+        free(m->hide);
+    free(m);
 }
 
 void check_mask_text(const struct check_file *f, const char *text, struct buf *out)

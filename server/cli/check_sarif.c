@@ -6,7 +6,6 @@
  */
 #include "server/base/crypto.h"
 #include "server/base/json.h"
-#include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/cli/check_int.h"
 #include "server/cli/glyph.h"
@@ -111,11 +110,10 @@ static void fingerprint(const struct check_file *f, const struct cirun_diag *d, 
 {
     size_t len;
     const char *line = check_line(f, d->line, &len);
-    AUTO_FREE bool *hide = mem_calloc(len + 1, sizeof(*hide));
+    const bool *hide = check_mask_line(f, d->line);
     AUTO_BUF struct buf b = BUF_INIT(CIRUN_YML_MAX * 4 + TEXT_MAX);
     unsigned char hash[CRYPTO_SHA256_LEN];
 
-    check_mask_line(f, d->line, line, len, hide);
     buf_addf(&b, "%s\n%zu\n", d->rule, before);
     for (size_t i = 0; i < len; i++) {
         if (!hide[i] && line[i] != ' ' && line[i] != '\t')

@@ -1,5 +1,4 @@
 /* muster check --format text: each finding with its line, its place underlined, and the remedy. */
-#include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/cli/check_int.h"
 #include "server/cli/cli.h"
@@ -38,6 +37,13 @@ struct walk {
     const bool *hide;
 };
 
+/* Does "##[" end here? GitHub's runner takes it for a command wherever it stands in the output of a step
+ * (actions/runner, src/Runner.Common/ActionCommand.cs): a stranger's file must not give any. */
+static bool is_command(const char *s, size_t at)
+{
+    return at >= 2 && s[at] == '[' && s[at - 1] == '#' && s[at - 2] == '#';
+}
+
 /* The next thing to print; false at the end. */
 static bool walk_next(struct walk *w, const char **shown, size_t *shown_len, int *width)
 {
@@ -53,6 +59,8 @@ static bool walk_next(struct walk *w, const char **shown, size_t *shown_len, int
         w->character++;
     } while (hidden && w->at < w->len && w->hide[w->at]);
     *shown = hidden ? "***" : g.shown;
+    if (!hidden && is_command(w->line, w->at - g.len))
+        *shown = "(";
     *shown_len = hidden ? 3 : g.shown_len;
     *width = hidden ? 3 : g.width;
     return true;
@@ -102,13 +110,11 @@ static void print_line(const struct check_file *f, const struct cirun_diag *d, b
 {
     size_t len;
     const char *line = check_line(f, d->line, &len);
-    AUTO_FREE bool *hide = mem_calloc(len + 1, sizeof(*hide));
-    struct walk w = {.line = line, .len = len, .character = 1, .hide = hide};
+    struct walk w = {.line = line, .len = len, .character = 1, .hide = check_mask_line(f, d->line)};
     int first, last, start;
 
     if (len == 0)
         return;
-    check_mask_line(f, d->line, line, len, hide);
     columns_of(w, d->column, check_end_column(f, d), &first, &last);
     start = last > SHOWN_COLUMNS && first > LEAD_COLUMNS ? first - LEAD_COLUMNS : 0;
     (void)printf("  %5d | %s", d->line, start > 0 ? "..." : "");
@@ -132,6 +138,8 @@ static void print_masked(const struct check_file *f, const char *text)
     AUTO_BUF struct buf b = BUF_INIT(MESSAGE_MAX);
 
     check_mask_text(f, text, &b);
+    for (size_t i = 0; i < b.len; i++)
+        b.p[i] = is_command(b.p, i) ? '(' : b.p[i];
     cli_print_plain(b.p != NULL ? b.p : "", b.len);
 }
 

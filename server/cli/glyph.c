@@ -63,8 +63,11 @@ static size_t decode(const unsigned char *s, size_t len, uint32_t *out)
 struct glyph glyph_next(const char *s, size_t len)
 {
     uint32_t c = 0;
-    size_t n = decode((const unsigned char *)s, len, &c);
+    size_t n;
 
+    if (*s >= ' ' && *s <= '~')
+        return (struct glyph){1, 1, s, 1};
+    n = decode((const unsigned char *)s, len, &c);
     if (n == 1 && c == '\t')
         return (struct glyph){1, 1, " ", 1};
     if (n == 0 || is_in(c, hidden, ARRAY_LEN(hidden)))

@@ -160,6 +160,7 @@ static int read_replicas(struct cirun_reading *r, const struct yaml_node *n)
 static void read_zone(struct cirun_reading *r, const struct yaml_node *n, struct idle_window *w)
 {
     const char *name = n != NULL ? cirun_text(r, n, "timezone") : "UTC";
+    char near[TZ_NAME_SIZE];
     struct err e;
 
     if (name == NULL)
@@ -171,6 +172,9 @@ static void read_zone(struct cirun_reading *r, const struct yaml_node *n, struct
     /* a host without the database is no mistake of the file's author, and no reason to refuse his jobs */
     if (e.kind == ERR_GONE)
         cirun_warn(r, n, "no-timezones", "%s; this entry is left out", e.msg);
+    else if (tz_nearest(name, near))
+        cirun_propose(r, n, "unknown-timezone", near, "there is no time zone \"%.60s\"; did you mean \"%s\"?", name,
+                      near);
     else
         cirun_fail(r, n, "unknown-timezone", "%s", e.msg);
 }

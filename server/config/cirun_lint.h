@@ -8,13 +8,21 @@
 #ifndef MUSTER_CONFIG_CIRUN_LINT_H
 #define MUSTER_CONFIG_CIRUN_LINT_H
 
+#include "providers/provider.h"
 #include "server/config/cirun_yml.h"
 
 struct server_conf;
 
+/* What the operator's policy says of a candidate, one rule after the other, from 0 on. 0: allowed. -1: refused, with
+ * the rule and why; *key: the key of the runner that it is about ("region"). 1: there is no rule of this number. */
+typedef int cirun_judge_fn(void *arg, size_t rule, const struct provider_ops *ops, struct provider *p,
+                           const struct machine_spec *s, const char **key, struct err *e);
+
 struct cirun_lint_opts {
     bool (*is_hosted)(const char *label); /* is it one of GitHub's own runners? */
     const struct server_conf *conf;       /* the operator's settings; NULL = not known, the defaults are taken */
+    cirun_judge_fn *judge;                /* the operator's policy (server/engine/policy.h); NULL = not known */
+    void *judge_arg;
 };
 
 struct cirun_lints {

@@ -33,6 +33,7 @@ struct trial {
     const struct cirun_runner *r;
     const struct provider_ops *ops;
     struct provider *p;
+    const char *rule; /* that a refusal breaks */
     const struct sound *sound;
     json_t *extra; /* of the candidate under examination, without what was already found */
     size_t *n_trials;
@@ -139,9 +140,9 @@ static const struct yaml_node *try_extra(const struct trial *t, const struct mac
 
 /* ---- the other keys ---- */
 
-static const char *os_of(const struct machine_spec *s)
+static const char *os_of(const struct trial *t, const struct machine_spec *s)
 {
-    return s->os != NULL ? s->os : "linux";
+    return plan_os(t->r, &(struct cirun_candidate){.instance_type = s->instance_type, .image = s->image});
 }
 
 /* Put a sound value in the place of one that it is about; NULL: none. */
@@ -161,12 +162,12 @@ static const struct yaml_node *try_keys(const struct trial *t, struct machine_sp
         if (was == NULL)
             continue;
         *keys[i].field = keys[i].sound;
-        s->os = os_of(s);
+        s->os = os_of(t, s);
         say(t, s, now);
         if (strcmp(now, before) != 0)
             return lint_place(t->r, keys[i].key, was);
         *keys[i].field = was;
-        s->os = os_of(s);
+        s->os = os_of(t, s);
     }
     return NULL;
 }
@@ -191,7 +192,7 @@ static bool is_said(const struct lint *l, const struct yaml_node *at)
 
 static bool has_disk_finding(const struct lint *l, const struct cirun_runner *r)
 {
-    static const char *const rules[] = {"disk-option", "disk-limit", "gp3-throughput", "device-repeated"};
+    static const char *const rules[] = {"disk-option", "disk-limit", "disk-throughput", "device-repeated"};
 
     for (size_t i = 0; i < l->out.n; i++) {
         for (size_t k = 0; k < ARRAY_LEN(rules); k++) {
@@ -202,21 +203,27 @@ static bool has_disk_finding(const struct lint *l, const struct cirun_runner *r)
     return false;
 }
 
+static struct machine_spec spec_of(const struct trial *t, const struct cirun_candidate *c)
+{
+    return (struct machine_spec){.cloud = t->r->cloud,
+                                 .region = c->region != NULL || t->l->opts->conf != NULL ? c->region : t->sound->region,
+                                 .instance_type = c->instance_type,
+                                 .image = c->image,
+                                 .gpu = t->r->gpu,
+                                 .gpus = t->r->gpus,
+                                 .gpu_memory_gb = t->r->gpu_memory_gb,
+                                 .os = plan_os(t->r, c),
+                                 .spot = c->spot,
+                                 .extra = t->extra};
+}
+
 static void check_candidate(struct trial *t, const struct cirun_candidate *c)
 {
-    struct machine_spec s = {.cloud = t->r->cloud,
-                             .region = c->region != NULL || t->l->opts->conf != NULL ? c->region : t->sound->region,
-                             .instance_type = c->instance_type,
-                             .image = c->image,
-                             .gpu = t->r->gpu,
-                             .gpus = t->r->gpus,
-                             .gpu_memory_gb = t->r->gpu_memory_gb,
-                             .os = plan_os(t->r, c),
-                             .spot = c->spot};
     AUTO_JSON json_t *extra = t->r->extra != NULL ? cirun_extra_json(t->r->cloud, t->r->extra) : json_object();
+    struct machine_spec s;
 
     t->extra = extra;
-    s.extra = extra;
+    s = spec_of(t, c);
     if (has_disk_finding(t->l, t->r))
         (void)json_object_del(extra, "BlockDeviceMappings");
     for (int i = 0; i < MAX_MISTAKES && *t->n_trials < MAX_TRIALS; i++) {
@@ -229,9 +236,35 @@ static void check_candidate(struct trial *t, const struct cirun_candidate *c)
         at = try_extra(t, &s, what);
         at = at != NULL ? at : try_keys(t, &s, what);
         if (!is_said(t->l, at != NULL ? at : t->r->node))
-            lint_say(t->l, at != NULL ? at : t->r->node, "candidate-refused", "%s", what);
+            lint_say(t->l, at != NULL ? at : t->r->node, t->rule, "%s", what);
         if (at == NULL)
             return;
+    }
+}
+
+/* Which rules of the operator's policy forbid a candidate, each at the value that it judges. */
+static void judge_candidate(struct trial *t, const struct cirun_candidate *c)
+{
+    AUTO_JSON json_t *extra = t->r->extra != NULL ? cirun_extra_json(t->r->cloud, t->r->extra) : json_object();
+    struct machine_spec s;
+    struct err e;
+    int rc = 0;
+
+    t->extra = extra;
+    s = spec_of(t, c);
+    if (t->ops->check(t->p, &s, &e))
+        return; /* as it is, nothing can be said of it */
+    for (size_t rule = 0; rc <= 0; rule++) {
+        const char *key = "cloud", *value;
+        const struct yaml_node *at;
+
+        rc = t->l->opts->judge(t->l->opts->judge_arg, rule, t->ops, t->p, &s, &key, &e);
+        if (rc >= 0)
+            continue;
+        value = strcmp(key, "region") == 0 ? s.region : strcmp(key, "machine_image") == 0 ? s.image : s.instance_type;
+        at = lint_place(t->r, key, value);
+        if (!is_said(t->l, at))
+            lint_say(t->l, at, "policy-refused", "the operator's policy refuses this: %s", e.msg);
     }
 }
 
@@ -240,8 +273,11 @@ static void check_runner(struct trial *t)
     for (size_t i = 0; i < t->r->n_candidates; i++) {
         const struct cirun_candidate *c = &t->r->candidates[i];
 
-        if (c->instance_type != NULL && c->image != NULL)
-            check_candidate(t, c);
+        if (c->instance_type == NULL || c->image == NULL)
+            continue;
+        check_candidate(t, c);
+        if (t->l->opts->judge != NULL)
+            judge_candidate(t, c);
     }
 }
 
@@ -269,26 +305,41 @@ static int make_account(const struct provider_ops *ops, struct conf **out, struc
     return 0;
 }
 
+/* All runners of a cloud, by a provider that may or may not give jobs their host. */
+static void check_with(struct trial *t, const struct conf *account, bool privileged)
+{
+    const struct provider_env env = {.deployment = "muster",
+                                     .allow_privileged = privileged,
+                                     .getenv_fn = t->l->opts->conf != NULL ? conf_getenv_process : no_environment};
+    struct err ignored;
+
+    if (t->ops->open(account, &env, &t->p, &ignored))
+        return;
+    for (size_t i = 0; i < t->l->file->n_read; i++) {
+        t->r = &t->l->file->runners[i];
+        if (t->r->cloud != NULL && strcmp(t->r->cloud, t->sound->cloud) == 0)
+            check_runner(t);
+    }
+    t->ops->close(t->p);
+}
+
 static void check_cloud(struct lint *l, const struct sound *sound, size_t *n_trials)
 {
     const struct server_conf *conf = l->opts->conf;
-    const struct provider_env env = {.deployment = "muster",
-                                     .allow_privileged = conf == NULL || conf_bool(conf->policy, "allow_privileged"),
-                                     .getenv_fn = conf != NULL ? conf_getenv_process : no_environment};
-    struct trial t = {.l = l, .ops = registry_find(sound->cloud), .sound = sound, .n_trials = n_trials};
+    struct trial t = {
+        .l = l, .ops = registry_find(sound->cloud), .rule = "candidate-refused", .sound = sound, .n_trials = n_trials};
     AUTO_CONF struct conf *made = NULL;
     const struct conf *account = conf != NULL ? account_of(conf, sound->cloud) : NULL;
     struct err ignored;
 
-    if (t.ops == NULL || (account == NULL && make_account(t.ops, &made, &ignored)) ||
-        t.ops->open(account != NULL ? account : made, &env, &t.p, &ignored))
+    if (t.ops == NULL || (account == NULL && make_account(t.ops, &made, &ignored)))
         return;
-    for (size_t i = 0; i < l->file->n_read; i++) {
-        t.r = &l->file->runners[i];
-        if (t.r->cloud != NULL && strcmp(t.r->cloud, sound->cloud) == 0)
-            check_runner(&t);
-    }
-    t.ops->close(t.p);
+    account = account != NULL ? account : made;
+    check_with(&t, account, true);
+    if (conf == NULL || conf_bool(conf->policy, "allow_privileged"))
+        return;
+    t.rule = "policy-refused"; /* what it refuses now and did not before */
+    check_with(&t, account, false);
 }
 
 static bool uses(const struct cirun_yml *c, const char *cloud)

@@ -98,7 +98,7 @@ static void check_throughput(const struct disk *d)
     (void)number_at(d->map, "Iops", &at, &iops);
     if (throughput > iops / GP3_RATIO)
         lint_say(
-            d->l, n, "gp3-throughput",
+            d->l, n, "disk-throughput",
             "gp3 takes a Throughput of at most a quarter of Iops: %lld needs Iops %lld, and this volume has %lld%s",
             (long long)throughput, (long long)throughput * GP3_RATIO, (long long)iops,
             at == NULL ? ", as none is named" : "");

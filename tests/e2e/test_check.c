@@ -61,8 +61,8 @@ static void place_enter(struct place *p)
 
 static void place_leave(struct place *p)
 {
-    static const char *const names[] = {".cirun.yml",  ".cirun.yaml", ".cirun.global.yml",
-                                        ".access.yml", "a,b:c%.yml",  "\x1b[2J.yml"};
+    static const char *const names[] = {".cirun.yml", ".cirun.yaml", ".cirun.global.yml", ".access.yml",
+                                        "a,b:c%.yml", "\x1b[2J.yml", "muster.yml"};
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         (void)unlink(names[i]);
@@ -111,7 +111,7 @@ static void compare(const char *name, const char *format)
     if (getenv("MUSTER_UPDATE") != NULL)
         write_whole(path, out.p, out.len);
     read_whole(path, &golden);
-    if (golden.len != out.len || memcmp(golden.p, out.p, out.len) != 0)
+    if (golden.len != out.len || (out.len > 0 && memcmp(golden.p, out.p, out.len) != 0))
         fail_msg("%s, expected:\n%s\nfound:\n%s", path, golden.p, out.p);
 }
 
@@ -277,6 +277,58 @@ static void test_check__the_other_file_is_looked_at_but_not_reported_when_one_wa
     assert_int_equal(check(&out, ".access.yml", NULL, NULL), 1);
     assert_non_null(strstr(out.p, ".access.yml:1:1: error: "));
     assert_int_equal(check(&out, ".cirun.global.yml", NULL, NULL), 0);
+    place_leave(&p);
+}
+
+/* ---- the operator's policy ---- */
+
+static void test_check__with_our_settings_what_the_policy_refuses_is_an_error_at_its_place(void **state)
+{
+    static const struct {
+        const char *policy, *finding;
+    } cases[] = {
+        {"allowed_clouds: [aws]", ".cirun.yml:2:22: error: the operator's policy refuses this: policy.allowed_clouds "},
+        {"allowed_instance_types: [s-2vcpu-*]", ".cirun.yml:2:41: error: the operator's policy refuses this: "},
+        {"allowed_regions: [ams3]", ".cirun.yml:2:95: error: the operator's policy refuses this: "},
+        {"allowed_images: [debian*]", ".cirun.yml:2:69: error: the operator's policy refuses this: "},
+        {"allowed_images: [ubuntu*], allowed_regions: [nyc*]", NULL}};
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+    struct place p;
+
+    (void)state;
+    place_enter(&p);
+    write_whole(".cirun.yml", good_text, strlen(good_text));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_BUF struct buf conf = BUF_INIT(4096);
+
+        buf_addf(&conf, "policy: {%s}\n", cases[i].policy);
+        write_whole("muster.yml", conf.p, conf.len);
+        assert_int_equal(check(&out, "--config", "muster.yml", NULL), cases[i].finding != NULL ? 1 : 0);
+        if (cases[i].finding != NULL && strstr(out.p, cases[i].finding) == NULL)
+            fail_msg("%s: %s", cases[i].finding, out.p);
+    }
+    assert_int_equal(check(&out, NULL, NULL, NULL), 0);
+    place_leave(&p);
+}
+
+static void test_check__a_file_gives_githubs_runner_no_commands(void **state)
+{
+    static const char text[] =
+        "runners:\n  - {name: \"##[stop-commands]x\", clod: do, \"##[add-mask]k\": 1}\n::error::x\n";
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+    struct place p;
+
+    (void)state;
+    place_enter(&p);
+    write_whole(".cirun.yml", text, sizeof(text) - 13);
+    assert_int_equal(check(&out, NULL, NULL, NULL), 1);
+    assert_null(strstr(out.p, "##["));
+    assert_non_null(strstr(out.p, "##(stop-commands]x"));
+    assert_non_null(strstr(out.p, "unknown key \"##(add-mask]k\""));
+    assert_null(strstr(out.p, "\n::"));
+    write_whole(".cirun.yml", text, sizeof(text) - 1);
+    assert_int_equal(check(&out, NULL, NULL, NULL), 1);
+    assert_null(strstr(out.p, "\n::"));
     place_leave(&p);
 }
 
@@ -453,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_check__a_name_cannot_steer_terminals_annotations_or_addresses),
         cmocka_unit_test(test_check__the_files_of_an_organisation_are_held_against_each_other),
         cmocka_unit_test(test_check__the_other_file_is_looked_at_but_not_reported_when_one_was_named),
+        cmocka_unit_test(test_check__with_our_settings_what_the_policy_refuses_is_an_error_at_its_place),
+        cmocka_unit_test(test_check__a_file_gives_githubs_runner_no_commands),
         cmocka_unit_test(test_check__strict_makes_warnings_fail_but_never_notes),
         cmocka_unit_test(test_check__colours_are_for_terminals_or_who_asks),
         cmocka_unit_test(test_check__wrong_usage_exits_with_2),

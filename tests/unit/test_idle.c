@@ -193,7 +193,7 @@ static void test_idle__each_mistake_has_its_place_and_its_name(void **state)
         {"    idle: {schedule: [{day: mon, time: 24-6, replicas: 1}]}\n", 7, 40, "bad-value", "begins at 23"},
         {"    idle: {schedule: [{day: mon, time: 9-9, replicas: 1}]}\n", 7, 40, "bad-value", "the whole day is 0-24"},
         {"    idle: {schedule: [{day: mon, time: 1-2, timezone: europe/berlin, replicas: 1}]}\n", 7, 55,
-         "unknown-timezone", "case counts"},
+         "unknown-timezone", "did you mean \"Europe/Berlin\"?"},
         {"    idle: {schedule: [{day: mon, time: 1-2, timezone: ../etc, replicas: 1}]}\n", 7, 55, "unknown-timezone",
          "not the name of a time zone"},
         {"    idle: {usage_based: 3}\n", 7, 25, "wrong-type", "must be a mapping"},
