@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/idle.h"
+#include "server/engine/room.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -149,7 +150,7 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
             return -1;
         return pooled ? 0 : balance_strike(t, &b, e);
     }
-    return 0;
+    return c->after == M_GONE || c->event == FSM_BACKOFF ? room_admit(t, c->g, c->now_ms, e) : 0;
 }
 
 int machine_change(struct engine *g, struct machine_change *c, struct err *e)
