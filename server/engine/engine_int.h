@@ -92,6 +92,9 @@ int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n,
 
 /* --- machine.c: what launch.c, check.c and end.c share */
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
+/* Credentials that work otherwise are refused for this one thing (an image, a network), round after round: nothing will
+ * change by itself. Asks the cloud. */
+bool machine_is_denied(const struct engine *g, const struct machine_spec *s, const struct err *refusal, int round);
 void machine_ref(const struct machine *m, struct instance *ref);
 /* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
 bool machine_is_org(const struct machine *m);
