@@ -149,34 +149,18 @@ static int ask(struct provider *p, int turn, const struct rest_call *call, struc
 
 /* ---- what a machine shall be ---- */
 
-static int read_spec(const struct machine_spec *s, struct vast_spec *out, struct err *e)
-{
-    const struct vast_asked asked = {.type = s->instance_type,
-                                     .image = s->image,
-                                     .region = s->region,
-                                     .os = s->os,
-                                     .extra = s->extra,
-                                     .gpus = s->gpus,
-                                     .gpu_memory_gb = s->gpu_memory_gb,
-                                     .spot = s->spot};
-
-    return vast_spec_read(&asked, out, e);
-}
-
 static int vast_check(struct provider *p, const struct machine_spec *s, struct err *e)
 {
     struct vast_spec ignored;
 
     (void)p;
-    return read_spec(s, &ignored, e);
+    return vast_read_spec(s, &ignored, e);
 }
 
 static int vast_facts(struct provider *p, const struct machine_spec *s, struct machine_facts *out, struct err *e)
 {
-    struct vast_spec spec;
-
     (void)p;
-    return read_spec(s, &spec, e) ? -1 : vast_facts_make(s, &spec, out, e);
+    return vast_facts_make(s, out, e);
 }
 
 static int make_label(const struct launch_request *r, struct buf *out, struct err *e)
@@ -535,7 +519,7 @@ static int vast_launch(struct provider *p, const struct launch_request *r, struc
     AUTO_JSON json_t *sound = NULL;
 
     /* a request that cannot be made is refused before anything is asked */
-    if (read_spec(r->spec, &h.spec, e) || make_body(p, r, &h.spec, NULL, &sound, e))
+    if (vast_read_spec(r->spec, &h.spec, e) || make_body(p, r, &h.spec, NULL, &sound, e))
         return -1;
     if (!r->first_try && find_by_name(p, r->name, &h.made, e))
         return -1;
@@ -554,7 +538,7 @@ static int vast_render(struct provider *p, const struct launch_request *r, json_
     struct vast_spec s;
 
     shown.user_data = NULL;
-    if (read_spec(r->spec, &s, e) || vast_search(&s, r->lifetime_s, &query, e) ||
+    if (vast_read_spec(r->spec, &s, e) || vast_search(&s, r->lifetime_s, &query, e) ||
         make_body(p, &shown, &s, s.spot ? bid : NULL, &body, e))
         return -1;
     search_call.body = query;
@@ -573,7 +557,7 @@ static int vast_price(struct provider *p, const struct machine_spec *s, double *
     AUTO_REST_RES struct rest_res res = REST_RES_INIT;
     json_t *offers;
 
-    if (read_spec(s, &h.spec, e) || search(&h, &res, &offers, e))
+    if (vast_read_spec(s, &h.spec, e) || search(&h, &res, &offers, e))
         return -1;
     return vast_offer_price(json_array_get(offers, 0), s->spot, usd, e) ? rest_nonsense(&p->api, &searching, e) : 0;
 }

@@ -75,17 +75,33 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     return 0;
 }
 
-int vast_facts_make(const struct machine_spec *s, const struct vast_spec *spec, struct machine_facts *out,
-                    struct err *e)
+int vast_read_spec(const struct machine_spec *s, struct vast_spec *out, struct err *e)
+{
+    const struct vast_asked asked = {.type = s->instance_type,
+                                     .image = s->image,
+                                     .region = s->region,
+                                     .os = s->os,
+                                     .extra = s->extra,
+                                     .gpus = s->gpus,
+                                     .gpu_memory_gb = s->gpu_memory_gb,
+                                     .spot = s->spot};
+
+    return vast_spec_read(&asked, out, e);
+}
+
+int vast_facts_make(const struct machine_spec *s, struct machine_facts *out, struct err *e)
 {
     char type[GPU_MODEL_MAX + 8];
+    struct vast_spec spec;
 
     memset(out, 0, sizeof(*out));
     out->region.any_case = out->type.any_case = true;
-    vast_type_of(spec, type);
-    if ((spec->country[0] != '\0' && fact_add(&out->region, e, "%s", spec->country)) ||
-        fact_add(&out->type, e, "%s", type[0] != '\0' ? type : s->instance_type) ||
-        docker_ref_spell(spec->image, &out->image, e))
+    if (vast_read_spec(s, &spec, e))
         return -1;
-    return strcmp(s->image, spec->image) != 0 ? fact_add(&out->image, e, "%s", s->image) : 0;
+    vast_type_of(&spec, type);
+    if ((spec.country[0] != '\0' && fact_add(&out->region, e, "%s", spec.country)) ||
+        fact_add(&out->type, e, "%s", type[0] != '\0' ? type : s->instance_type) ||
+        docker_ref_spell(spec.image, &out->image, e))
+        return -1;
+    return strcmp(s->image, spec.image) != 0 ? fact_add(&out->image, e, "%s", s->image) : 0;
 }

@@ -11,8 +11,10 @@ bool vast_is_ours(const json_t *doc, const char *deployment, const char *name);
 /* key is masked in what Vast.ai says. ERR_INVALID, ERR_RETRY: it makes no sense. */
 int vast_instance_read(const json_t *doc, const struct secret *key, struct instance *out, struct err *e) MUST_USE;
 
+/* What is asked for, in Vast.ai's own words. ERR_INVALID with the remedy. */
+int vast_read_spec(const struct machine_spec *s, struct vast_spec *out, struct err *e) MUST_USE;
+
 /* For the operator's policy. A type is judged as it is written and, when only one name of offers will do, by that. */
-int vast_facts_make(const struct machine_spec *s, const struct vast_spec *spec, struct machine_facts *out,
-                    struct err *e) MUST_USE;
+int vast_facts_make(const struct machine_spec *s, struct machine_facts *out, struct err *e) MUST_USE;
 
 #endif

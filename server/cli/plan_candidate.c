@@ -59,6 +59,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     if (a->ops->open(a->conf, &env, &provider, e))
         return -1;
     policy_read(p->conf->policy, &policy);
+    policy.offline = true;
     rc = a->ops->check(provider, s, e) || policy_check(&policy, a->ops, provider, s, e) ||
                  a->ops->render(provider, &r, requests, e)
              ? -1

@@ -150,6 +150,9 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .clouds = d->clouds,
                                  .deployment = conf_str(c->server, "deployment"),
                                  .workers = (int)conf_int(c->server, "workers"),
+                                 .limits = {conf_int(c->limits, "machines"),
+                                            conf_int(c->limits, "machines_per_repository"),
+                                            conf_int(c->limits, "launches_per_minute")},
                                  .lifetime_ms = conf_int(c->limits, "lifetime"),
                                  .boot_deadline_ms = conf_int(c->limits, "boot_deadline"),
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
@@ -239,17 +242,6 @@ static int open_api(struct daemon *d, struct err *e)
     struct api_conf api = api_settings(d);
 
     return api_server_open(&api, &d->api, e);
-}
-
-/* What is read and checked but not enforced by this build: said once, rather than believed. */
-static void warn_unenforced(const struct server_conf *c)
-{
-    static const char *const limits[] = {"machines", "machines_per_repository", "launches_per_minute"};
-
-    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-        if (strcmp(conf_origin(c->limits, limits[i]), "default") != 0)
-            log_warn(EV("setting.unenforced"), FS("setting", limits[i]));
-    }
 }
 
 static void block_signals(sigset_t *set)
@@ -352,7 +344,6 @@ static int start(struct daemon *d, int64_t began_ms, struct err *e)
 {
     if (open_parts(d, e) || open_api(d, e) || engine_start(d->engine, e) || api_server_start(d->api, e))
         return -1;
-    warn_unenforced(d->conf);
     if (d->n_clouds == 0)
         log_warn(EV("clouds.missing"),
                  FS("error", "no cloud is set up: give credentials in the environment or a section under clouds:"));

@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/idle.h"
+#include "server/engine/room.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,21 +34,16 @@ static int64_t replacement_wait_ms(int64_t failed)
     return failed < 2 ? 0 : workers_backoff_ms((int)failed - 1, 30 * 1000, 10 * 60 * 1000);
 }
 
-/* A new machine for the job that waits longest. *made = false: nobody waits who could have one. */
-static int want_one(struct store_tx *t, const struct balance *b, bool *made, struct err *e)
+int balance_want(struct store_tx *t, const struct balance *b, bool *made, struct err *e)
 {
     AUTO_JOB struct job j = {0};
     AUTO_MACHINE struct machine m = {0};
+    struct verdict taken;
     int64_t failed;
-    bool claimed;
 
     if (store_job_next_unserved(t, b->repo_id, b->label_key, &j, made, e))
         return -1;
     if (!*made)
-        return 0;
-    if (idle_claim(t, &j, b->now_ms, &claimed, e))
-        return -1;
-    if (claimed)
         return 0;
     if (store_machine_failures(t, j.id, &failed, e))
         return -1;
@@ -66,6 +62,9 @@ static int want_one(struct store_tx *t, const struct balance *b, bool *made, str
                            e);
     }
     fill_machine(&m, b, &j);
+    taken = (struct verdict){.job_id = j.id, .want = WANT_MACHINE, .reason = "", .now_ms = b->now_ms};
+    if (room_is_waiting(j.reason) && verdict_put(t, b->g, &taken, e))
+        return -1;
     if (store_machine_insert(t, &m, e) ||
         store_task_put(t, TASK_MACHINE, m.name, TASK_LAUNCH, b->now_ms + replacement_wait_ms(failed), e) ||
         store_event_add(t, b->now_ms, j.id, m.name, "machine.wanted", NULL, e))
@@ -121,26 +120,45 @@ static int mark_one(void *arg, const struct machine *m, struct err *e)
     return store_event_add(k->t, b->now_ms, m->job_id, m->name, "machine.surplus", NULL, e);
 }
 
-int balance_strike(struct store_tx *t, const struct balance *b, struct err *e)
+/* A warm machine for the job that waits longest. *claimed = false: none fits it, or nobody waits without one. */
+static int claim_one(struct store_tx *t, const struct balance *b, bool *claimed, struct err *e)
+{
+    AUTO_JOB struct job j = {0};
+
+    if (store_job_next_unserved(t, b->repo_id, b->label_key, &j, claimed, e))
+        return -1;
+    return *claimed ? idle_claim(t, &j, b->now_ms, claimed, e) : 0;
+}
+
+int balance_missing(struct store_tx *t, const struct balance *b, int64_t *missing, struct err *e)
 {
     struct marking k = {t, b, 0};
     struct store_balance now;
     int64_t live;
-    bool made = true;
+    bool claimed = true;
 
     if (store_balance(t, b->repo_id, b->label_key, &now, e))
         return -1;
     live = now.supply - now.surplus;
-    if (live > now.demand)
-        return store_machines_unmarked(t, b->repo_id, b->label_key, live - now.demand, mark_one, &k, e);
+    if (live > now.demand && store_machines_unmarked(t, b->repo_id, b->label_key, live - now.demand, mark_one, &k, e))
+        return -1;
     if (live < now.demand && now.surplus > 0) {
         if (store_machines_marked(t, b->repo_id, b->label_key, now.demand - live, unmark_one, &k, e))
             return -1;
         live += k.done;
     }
-    for (; live < now.demand && made; live++) {
-        if (want_one(t, b, &made, e))
+    while (live < now.demand && claimed) {
+        if (claim_one(t, b, &claimed, e))
             return -1;
+        live += claimed ? 1 : 0;
     }
+    *missing = live < now.demand ? now.demand - live : 0;
     return 0;
+}
+
+int balance_strike(struct store_tx *t, const struct balance *b, struct err *e)
+{
+    int64_t missing;
+
+    return balance_missing(t, b, &missing, e) || room_fill(t, b, missing, e) ? -1 : 0;
 }

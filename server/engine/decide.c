@@ -187,6 +187,9 @@ static int plan_and_record(struct engine *g, const struct job *j, const struct l
     if (ensure_releases(g, j, c->runners, n, e))
         return -1;
     if (plan_for(g, c->runners, n, &plan, &skipped, &why)) {
+        *e = why;
+        if (err_is_passing(&why)) /* what a candidate costs could not be asked for now */
+            return -1;
         d.reason = why.msg;
         return record(&d, e);
     }

@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/report.h"
+#include "server/engine/room.h"
 
 #include <openssl/crypto.h>
 
@@ -34,7 +35,7 @@ int engine_start(struct engine *g, struct err *e)
 {
     if (store_write(g->c.store, release_leases_tx, NULL, e))
         return -1;
-    return workers_start(g->workers, e);
+    return store_write(g->c.store, room_start_tx, g, e) ? -1 : workers_start(g->workers, e);
 }
 
 void engine_drain(struct engine *g, int64_t grace_ms)

@@ -20,6 +20,10 @@ struct engine_cloud { /* an account that is on; borrowed */
     struct provider *provider;
 };
 
+struct engine_limits { /* 0 = no limit */
+    int64_t machines, machines_per_repository, launches_per_minute;
+};
+
 struct engine_conf { /* borrowed, outlives the engine */
     struct store *store;
     struct github *github;
@@ -28,6 +32,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     size_t n_clouds;
     const char *deployment;
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
+    struct engine_limits limits;
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
     const struct policy *policy; /* NULL = every candidate is allowed */
     bool fork_jobs;              /* policy.fork_jobs: allow */

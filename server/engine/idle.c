@@ -1,4 +1,5 @@
 #include "server/engine/idle.h"
+#include "server/engine/room.h"
 
 #include "server/base/clock.h"
 #include "server/base/id.h"
@@ -265,6 +266,14 @@ static int fill(struct round *r, struct store_tx *t, struct want *w, struct err 
         return 0;
     }
     for (; w->have < w->replicas; w->have++) {
+        bool spare;
+
+        if (room_spare(t, r->g, r->source.repo_id, r->now_ms, &spare, e))
+            return -1;
+        if (!spare) { /* jobs first */
+            next_at(r, r->now_ms + ROOM_AGAIN_MS);
+            return 0;
+        }
         if (want_one(r, t, w, e))
             return -1;
     }

@@ -10,6 +10,7 @@
 #include "server/base/mem.h"
 #include "server/base/metric.h"
 #include "server/engine/engine_int.h"
+#include "server/engine/room.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,7 @@ struct intent {
     bool go;
     enum machine_state now;
     char token[96]; /* of the try, when its machine fetches its bootstrap; else "" */
+    const struct engine *g;
 };
 
 /* Ended while its runner configuration was on its way: who ends it must know of the runner. */
@@ -100,7 +102,7 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
     AUTO_MACHINE struct machine now = {0};
     enum machine_state next;
     struct machine copy = *i->m;
-    bool found;
+    bool found, open = true;
 
     i->go = false;
     i->now = M_GONE;
@@ -112,6 +114,8 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
         i->now = now.state;
     if (!fsm_next(i->now, FSM_START, &next))
         return i->now == M_ENDING ? leave_runner(t, i->m, &now, e) : 0;
+    if (i->now == M_WANTED && now.round > 0 && (room_for(t, i->g, now.repo_id, clock_now_ms(), &open, e) || !open))
+        return open ? -1 : 0;
     copy.state = next;
     copy.surplus_ms = now.surplus_ms;
     return store_machine_update(t, &copy, now.state, &i->go, e) || arm(t, i, e) ? -1 : 0;
@@ -125,7 +129,7 @@ static void name_try(const struct machine *m, char out[96])
 
 static int store_intent(struct attempt *a, bool *go, struct err *e)
 {
-    struct intent i = {a->m, a->task, false, M_GONE, ""};
+    struct intent i = {a->m, a->task, false, M_GONE, "", a->g};
     int64_t now = clock_now_ms();
 
     a->doubt_ms = a->m->doubt_ms;
@@ -491,7 +495,8 @@ static int next_or_end(struct attempt *a, const struct err *refusal, bool *done,
         return -1;
     if (!clear)
         return 0;
-    a->may_pass = a->may_pass || refusal->kind != ERR_INVALID;
+    a->may_pass = a->may_pass || (refusal->kind != ERR_INVALID &&
+                                  !machine_is_denied(a->g, &a->plan.specs[a->m->candidate], refusal, a->m->round));
     a->m->candidate = next_candidate(a, refusal);
     a->m->doubt_ms = 0;
     a->tries = 0;
@@ -575,10 +580,13 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
     AUTO(attempt_clear)
     struct attempt a = {.g = g, .m = m, .task = task, .next = next, .tries = task->attempts, .notes = BUF_INIT(4000)};
     struct err cause;
+    bool open = true;
 
     /* nobody needs it: at once when nothing went out, else after the grace that every machine has */
     if (m->surplus_ms != 0 && (m->state == M_WANTED || clock_now_ms() >= m->surplus_ms + g->c.idle_grace_ms))
         return check_retire(g, m, next, e);
+    if (m->state == M_WANTED && m->round > 0 && (room_ask(g, m, next, &open, e) || !open))
+        return open ? -1 : 0;
     if (plan_parse(m->plan_json, &a.plan, e))
         return -1;
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)

@@ -133,7 +133,7 @@ static int judge_price(const struct policy *p, const struct machine_spec *s, dou
 {
     const char *type = s->instance_type != NULL ? s->instance_type : "this machine";
 
-    if (p->max_hourly_price < 0 || (price >= 0 && price <= p->max_hourly_price))
+    if (p->max_hourly_price < 0 || (price < 0 && p->offline) || (price >= 0 && price <= p->max_hourly_price))
         return 0;
     if (price < 0)
         return err_set(e, ERR_INVALID,
@@ -166,9 +166,14 @@ int policy_judge(const struct policy *p, const struct machine_spec *s, const str
 
 /* --- a candidate ------------------------------------------------------------------------------------------------ */
 
-double policy_price(const struct machine_spec *s)
+/* Asked for only where there is a cap. */
+static int price_of(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
+                    const struct machine_spec *s, double *usd, struct err *e)
 {
-    return strcmp(s->cloud, "on_prem") == 0 ? 0 : -1;
+    *usd = -1;
+    if (p->max_hourly_price < 0 || p->offline || ops->price == NULL)
+        return 0;
+    return ops->price(provider, s, usd, e);
 }
 
 static int plain_facts(const struct machine_spec *s, struct machine_facts *out, struct err *e)
@@ -185,14 +190,16 @@ int policy_check(const struct policy *p, const struct provider_ops *ops, struct 
                  const struct machine_spec *s, struct err *e)
 {
     struct machine_facts facts;
+    double usd;
 
     if (p == NULL)
         return 0;
     if (ops == NULL || judge_cloud(p, s, e))
         return ops == NULL ? judge_cloud(p, s, e) : -1;
-    if (!p->types.set && !p->regions.set && !p->images.set && p->privileged)
-        return judge_price(p, s, policy_price(s), e);
-    if (ops->facts != NULL ? ops->facts(provider, s, &facts, e) : plain_facts(s, &facts, e))
+    if (!p->types.set && !p->regions.set && !p->images.set && p->privileged && p->max_hourly_price < 0)
+        return 0;
+    if ((ops->facts != NULL ? ops->facts(provider, s, &facts, e) : plain_facts(s, &facts, e)) ||
+        price_of(p, ops, provider, s, &usd, e))
         return -1;
-    return policy_judge(p, s, &facts, policy_price(s), e);
+    return policy_judge(p, s, &facts, usd, e);
 }

@@ -9,7 +9,7 @@
  * heed to it (Azure; types and countries of Vast.ai). A pattern that the file hands on to the cloud ("self/ci-*" of
  * EC2) is allowed only where every image that fits it would be: its '*' is matched by a '*' alone.
  *
- * Pure, but for policy_check, which asks the provider. Any thread.
+ * Pure, but for policy_check, which asks the provider, over the network where there is a cap on prices. Any thread.
  */
 #ifndef MUSTER_ENGINE_POLICY_H
 #define MUSTER_ENGINE_POLICY_H
@@ -26,6 +26,7 @@ struct policy {
     struct policy_list clouds, types, regions, images;
     bool privileged;
     double max_hourly_price; /* USD; < 0: any */
+    bool offline;            /* prices cannot be asked for: what is not known is not judged */
 };
 
 /* What section `policy` says; outlived by it. */
@@ -35,13 +36,10 @@ void policy_read(const struct conf *section, struct policy *out);
 int policy_judge(const struct policy *p, const struct machine_spec *s, const struct machine_facts *f, double price,
                  struct err *e) MUST_USE;
 
-/* The same of a candidate, asking its provider for the facts where a rule needs them; also fails as the provider's
- * check does. NULL policy: everything is allowed. ops NULL: the cloud is not set up here, so that only its name is
- * judged. */
+/* The same of a candidate, asking its provider for the facts and the price where a rule needs them; also fails as the
+ * provider's check does, and with a passing kind where the price could not be asked for now. NULL policy: everything is
+ * allowed. ops NULL: the cloud is not set up here, so that only its name is judged. */
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
                  const struct machine_spec *s, struct err *e) MUST_USE;
-
-/* USD an hour of one machine, < 0 = not known. The owner's own hosts cost nothing by the hour. */
-double policy_price(const struct machine_spec *s);
 
 #endif

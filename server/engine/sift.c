@@ -30,19 +30,27 @@ static void add_words(struct buf *words, size_t number, const struct machine_spe
 static int keep_allowed(const struct engine *g, const struct plan *p, json_t *kept, struct buf *words, struct err *e)
 {
     const json_t *all = json_object_get(p->doc, "candidates");
+    struct err later = {.kind = ERR_NONE};
     size_t unsaid = 0;
 
     for (size_t i = 0; i < p->n; i++) {
         struct err why;
 
-        if (sift_check(g, &p->specs[i], &why))
+        if (sift_check(g, &p->specs[i], &why) == 0) {
+            if (json_array_append(kept, json_array_get(all, i)) != 0)
+                return err_set(e, ERR_BUG, "a candidate could not be kept");
+        } else {
+            if (err_is_passing(&why))
+                later = why;
             add_words(words, i + 1, &p->specs[i], &why, &unsaid);
-        else if (json_array_append(kept, json_array_get(all, i)) != 0)
-            return err_set(e, ERR_BUG, "a candidate could not be kept");
+        }
     }
     if (unsaid > 0)
         buf_addf(words, "; and %zu more", unsaid);
-    return 0;
+    if (json_array_size(kept) > 0 || later.kind == ERR_NONE)
+        return 0;
+    *e = later; /* nothing is left, but only for now */
+    return -1;
 }
 
 int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e)

@@ -1,6 +1,7 @@
 /* Which function a claimed task is for: a job's decision, or what the state of its machine asks for. */
 #include "server/engine/idle.h"
 #include "server/engine/report.h"
+#include "server/engine/room.h"
 
 struct machine_read {
     const char *name;
@@ -49,6 +50,8 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return decide_job(g, task, next, e);
     case TASK_MACHINE:
         return run_machine(g, task, next, e);
+    case TASK_ROOM:
+        return room_pass(g, next, e);
     case TASK_IDLE:
         return idle_task(g, task, next, e);
     case TASK_SLOW:

@@ -14,7 +14,7 @@
 #include <string.h>
 
 _Static_assert(JOB_QUEUED == 1 && WANT_MACHINE == 1, "job_waiting and store_job.c name these numbers");
-_Static_assert(M_IDLE == 3 && M_BUSY == 4 && M_ENDING == 5 && M_GONE == 6,
+_Static_assert(M_WANTED == 0 && M_IDLE == 3 && M_BUSY == 4 && M_ENDING == 5 && M_GONE == 6,
                "machine_* and store_machine.c name these numbers");
 
 struct migration {
@@ -191,8 +191,24 @@ static const char *const V6[] = {
     NULL,
 };
 
+/* Jobs that wait for room (store_room.c), and what the limits count: machine_room leaves out those between two rounds
+ * of a launch that found no capacity, which exist nowhere. */
+static const char *const V7[] = {
+    "CREATE TABLE queue ("
+    " repo_id INTEGER NOT NULL,"
+    " label_key TEXT NOT NULL,"
+    " jobs INTEGER NOT NULL,"
+    " since_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (repo_id, label_key))",
+    "CREATE INDEX queue_repo ON queue (repo_id, since_ms, jobs)",
+    "CREATE INDEX machine_room ON machine (repo_id, state, round) WHERE state < 6 AND (state > 0 OR round = 0)",
+    "CREATE INDEX machine_created ON machine (created_ms)",
+    "CREATE INDEX machine_served ON machine (repo_id, created_ms)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7},
 };
 
 int64_t schema_newest(void)

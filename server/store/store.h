@@ -128,7 +128,8 @@ enum task_kind {
     TASK_MACHINE = 2,
     TASK_IDLE = 3,
     TASK_SLOW = 4, /* of a job: has it waited for long? */
-    TASK_SAY = 5   /* of a report: tell the pull request */
+    TASK_SAY = 5,  /* of a report: tell the pull request */
+    TASK_ROOM = 6  /* of the limits: who may have one now? */
 };
 
 /* Smaller is more urgent. */

@@ -1,4 +1,5 @@
 #include "server/store/store_internal.h"
+#include "server/store/store_room.h"
 
 #include <string.h>
 
@@ -235,5 +236,21 @@ int store_machine_counts(struct store_tx *t, int64_t *counts, struct err *e)
     if (tx_read(t, "SELECT state, count(*) FROM machine WHERE state < 6 GROUP BY state", NULL, 0, read_count, got, e))
         return -1;
     memcpy(counts, got, sizeof(got));
+    return 0;
+}
+
+int store_machine_surplus(struct store_tx *t, struct machine *out, bool *found, struct err *e)
+{
+    struct page p = {NULL, 0, 0};
+
+    if (tx_read(t,
+                "SELECT " MACHINE_COLUMNS " FROM machine WHERE state < 4 AND surplus_ms > 0"
+                " ORDER BY surplus_ms, name LIMIT 1",
+                NULL, 0, collect, &p, e))
+        return -1;
+    *found = p.n > 0;
+    if (p.n > 0)
+        *out = p.m[0]; /* with its strings */
+    free(p.m);
     return 0;
 }

@@ -26,6 +26,7 @@
 #define MAX_JOBS 14
 #define MAX_EVENTS 128
 #define QUIET_ROUNDS 600
+#define MOST 3 /* machines, of any limit */
 
 static const char *const labels[] = {"cirun-gpu", "cirun-gpu--1", "cirun-gpu--2",
                                      "cirun-one", "cirun-one",    "cirun-odd"};
@@ -57,6 +58,7 @@ struct chaos {
     struct event events[MAX_EVENTS];
     struct real real[2][MEMCLOUD_MAX];
     struct memcloud_box boxes[MEMCLOUD_MAX]; /* the look just taken */
+    bool limited;                            /* by limits that each start draws anew */
     bool outage;                             /* no cloud takes a launch any more, ever */
 };
 
@@ -93,6 +95,7 @@ static void broken(struct chaos *c, const char *what, int64_t n)
         "SELECT 'job', id, label_key, state, want, runner_name, reason FROM job",
         ("SELECT 'machine', name, label_key, state, job_id, taken_job_id, runner_id, candidate, round, cloud, "
          "instance_id, surplus_ms, launched_ms, reason FROM machine"),
+        "SELECT 'queue', repo_id, label_key, jobs, since_ms FROM queue",
         "SELECT 'task', subject, priority, due_ms, claimed, attempts FROM task",
         "SELECT 'event', at_ms, job_id, machine, kind, detail FROM event ORDER BY id"};
     struct err e;
@@ -131,6 +134,12 @@ static int balance_tx(struct store_tx *t, void *arg, struct err *e)
     return store_balance(t, BED_REPO_ID, l->label, &l->b, e);
 }
 
+/* Jobs of a label set that wait for room. One text each, in the order of labels: statements are known by their address.
+ */
+#define HELD(label) "SELECT coalesce(sum(jobs), 0) FROM queue WHERE label_key = '" label "' AND $1 = 0"
+static const char *const held[] = {HELD("cirun-gpu"), HELD("cirun-gpu--1"), HELD("cirun-gpu--2"),
+                                   HELD("cirun-one"), HELD("cirun-one"),    HELD("cirun-odd")};
+
 static void check_now(struct chaos *c)
 {
     int64_t n;
@@ -140,9 +149,12 @@ static void check_now(struct chaos *c)
         struct err e;
 
         assert_int_equal(store_read(c->w->store, balance_tx, &l, &e), 0);
-        hold(c, l.b.supply - l.b.surplus == l.b.demand, "machines on their way are not as many as jobs that wait",
+        hold(c, l.b.supply - l.b.surplus + number(c, held[i], 0) == l.b.demand,
+             "machines on their way and room that is waited for are not as many as jobs that wait",
              l.b.supply - l.b.surplus - l.b.demand);
     }
+    n = number(c, "SELECT count(*) FROM machine WHERE state < 6 AND (state > 0 OR round = 0) AND $1 = 0", 0);
+    hold(c, !c->limited || n <= MOST, "there are more machines than were ever allowed", n);
     n = number(c,
                "SELECT count(*) FROM machine WHERE state < 6 AND $1 = 0 AND NOT EXISTS"
                " (SELECT 1 FROM task WHERE kind = 2 AND subject = machine.name)",
@@ -329,9 +341,19 @@ static void deliver(struct chaos *c)
     bed_deliver(c->w, v.job.id, v.state, v.job.label, v.runner[0] != '\0' ? v.runner : NULL);
 }
 
+/* Every other seed: limits so small that jobs wait for room all the time. */
+static void draw_limits(struct chaos *c)
+{
+    if (c->limited)
+        c->w->limits = (struct engine_limits){.machines = 1 + (int64_t)draw(c, MOST),
+                                              .machines_per_repository = 1 + (int64_t)draw(c, MOST),
+                                              .launches_per_minute = 1 + (int64_t)draw(c, 5)};
+}
+
 static void restart(struct chaos *c)
 {
     bed_down(c->w);
+    draw_limits(c);
     bed_up(c->w);
 }
 
@@ -471,6 +493,9 @@ static void run_seed(void **state, uint64_t seed)
         chance.seed = seed * 2 + k;
         memcloud_chance(c->clouds[k], &chance);
     }
+    c->limited = seed % 2 == 1;
+    if (c->limited)
+        restart(c);
     for (int i = 0; i < STEPS; i++) {
         if (i == STEPS / 2 && seed % 8 == 0)
             begin_outage(c);

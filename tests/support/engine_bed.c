@@ -35,6 +35,7 @@ void bed_up(struct bed *w)
                             .n_clouds = 2,
                             .deployment = "test",
                             .workers = 4,
+                            .limits = w->limits,
                             .lifetime_ms = 6 * 3600 * 1000,
                             .boot_deadline_ms = 15 * 60 * 1000,
                             .idle_grace_ms = 5 * 60 * 1000,

@@ -27,6 +27,7 @@ struct bed {
     struct db *db; /* a second look at its tables */
     struct engine *g;
     bool fork_jobs, no_one_line;
+    struct engine_limits limits; /* from the next bed_up on; 0 = none */
     const struct policy *policy; /* from the next bed_up on; NULL = everything is allowed */
 };
 
