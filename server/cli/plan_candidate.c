@@ -5,6 +5,7 @@
 #include "server/cli/plan_int.h"
 #include "server/config/plan.h"
 #include "server/engine/policy.h"
+#include "server/engine/price.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +53,8 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     if (a->ops->open(a->conf, &env, &provider, e))
         return -1;
     policy_read(p->conf->policy, &policy);
-    rc = a->ops->check(provider, s, e) || policy_check(&policy, a->ops, provider, s, e) ||
+    rc = a->ops->check(provider, s, e) ||
+                 policy_check(&policy, a->ops, provider, s, prices_get(NULL, a->ops, provider, s), e) ||
                  a->ops->render(provider, &r, requests, e)
              ? -1
              : 0;

@@ -19,6 +19,7 @@ struct engine *engine_new(const struct engine_conf *c)
                                                  .n_hosts = c->n_users_json_hosts,
                                                  .private_hosts = c->users_json_private});
     g->release = release_new();
+    g->prices = prices_new();
     g->workers = workers_new(g, task_run);
     return g;
 }
@@ -47,6 +48,7 @@ void engine_free(struct engine *g)
         return;
     workers_free(g->workers);
     release_free(g->release);
+    prices_free(g->prices);
     people_free(g->people);
     lookup_close(g);
     OPENSSL_cleanse(g->seal_key, sizeof(g->seal_key));

@@ -7,6 +7,7 @@
 #include "server/engine/engine.h"
 #include "server/engine/fsm.h"
 #include "server/engine/people.h"
+#include "server/engine/price.h"
 
 struct workers; /* worker.c: scheduler, threads, the queue between them */
 
@@ -16,6 +17,7 @@ struct engine {
     struct cache *runs, *files, *etags, *orgs, *told; /* lookup.c */
     struct people *people;
     struct release *release; /* release.c */
+    struct prices *prices;   /* price.h */
     struct workers *workers;
 };
 
@@ -77,7 +79,7 @@ int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, st
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
 /* --- sift.c: the operator's policy. ERR_INVALID: this candidate is not allowed */
-int sift_check(const struct engine *g, const struct machine_spec *s, struct err *e) MUST_USE;
+int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e) MUST_USE;
 /* Leaves what is not allowed out of *plan, which is NULL when nothing is left. *skipped: what and why, when that is
  * something; the caller frees it. */
 int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;

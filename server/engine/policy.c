@@ -166,11 +166,6 @@ int policy_judge(const struct policy *p, const struct machine_spec *s, const str
 
 /* --- a candidate ------------------------------------------------------------------------------------------------ */
 
-double policy_price(const struct machine_spec *s)
-{
-    return strcmp(s->cloud, "on_prem") == 0 ? 0 : -1;
-}
-
 static int plain_facts(const struct machine_spec *s, struct machine_facts *out, struct err *e)
 {
     memset(out, 0, sizeof(*out));
@@ -182,7 +177,7 @@ static int plain_facts(const struct machine_spec *s, struct machine_facts *out, 
 }
 
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
-                 const struct machine_spec *s, struct err *e)
+                 const struct machine_spec *s, double price, struct err *e)
 {
     struct machine_facts facts;
 
@@ -191,8 +186,8 @@ int policy_check(const struct policy *p, const struct provider_ops *ops, struct 
     if (ops == NULL || judge_cloud(p, s, e))
         return ops == NULL ? judge_cloud(p, s, e) : -1;
     if (!p->types.set && !p->regions.set && !p->images.set && p->privileged)
-        return judge_price(p, s, policy_price(s), e);
+        return judge_price(p, s, price, e);
     if (ops->facts != NULL ? ops->facts(provider, s, &facts, e) : plain_facts(s, &facts, e))
         return -1;
-    return policy_judge(p, s, &facts, policy_price(s), e);
+    return policy_judge(p, s, &facts, price, e);
 }

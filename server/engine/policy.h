@@ -37,11 +37,8 @@ int policy_judge(const struct policy *p, const struct machine_spec *s, const str
 
 /* The same of a candidate, asking its provider for the facts where a rule needs them; also fails as the provider's
  * check does. NULL policy: everything is allowed. ops NULL: the cloud is not set up here, so that only its name is
- * judged. */
+ * judged. price: as for policy_judge (price.h). */
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
-                 const struct machine_spec *s, struct err *e) MUST_USE;
-
-/* USD an hour of one machine, < 0 = not known. The owner's own hosts cost nothing by the hour. */
-double policy_price(const struct machine_spec *s);
+                 const struct machine_spec *s, double price, struct err *e) MUST_USE;
 
 #endif
