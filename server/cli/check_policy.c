@@ -2,6 +2,7 @@
 #include "server/cli/check_int.h"
 #include "server/config/server_conf.h"
 #include "server/engine/policy.h"
+#include "server/engine/price.h"
 
 /* A policy of one rule, and the key of the runner that it judges. */
 struct rule {
@@ -38,5 +39,5 @@ int check_policy_judge(void *arg, size_t number, const struct provider_ops *ops,
     if (number >= split(conf->policy, rules))
         return 1;
     *key = rules[number].key;
-    return policy_check(&rules[number].policy, ops, p, s, e);
+    return policy_check(&rules[number].policy, ops, p, s, prices_known(s), e);
 }

@@ -5,6 +5,7 @@
 #include "server/cli/plan_int.h"
 #include "server/config/plan.h"
 #include "server/engine/policy.h"
+#include "server/engine/price.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
         return -1;
     policy_read(p->conf->policy, &policy);
     policy.offline = true;
-    rc = a->ops->check(provider, s, e) || policy_check(&policy, a->ops, provider, s, e) ||
+    rc = a->ops->check(provider, s, e) || policy_check(&policy, a->ops, provider, s, prices_known(s), e) ||
                  a->ops->render(provider, &r, requests, e)
              ? -1
              : 0;

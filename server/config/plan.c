@@ -156,6 +156,21 @@ struct building {
     json_t *list;
 };
 
+/* What `muster` says of a runner, as far as it says anything. */
+static int add_terms(json_t *one, const struct cirun_runner *r, struct err *e)
+{
+    if (r->order != CIRUN_LISTED &&
+        json_object_set_new(one, "order", json_string(r->order == CIRUN_CHEAPEST ? "cheapest" : "fastest")) != 0)
+        return err_set(e, ERR_BUG, "order could not be added to the plan");
+    if (r->max_hourly_usd > 0 && json_object_set_new(one, "max_hourly_price", json_real(r->max_hourly_usd)) != 0)
+        return err_set(e, ERR_BUG, "max_hourly_price could not be added to the plan");
+    return add_least(one, "lifetime_s", (int)r->lifetime_s, e) ||
+                   add_least(one, "boot_deadline_s", (int)r->boot_deadline_s, e) ||
+                   add_least(one, "rerun_interrupted", r->rerun_interrupted, e)
+               ? -1
+               : 0;
+}
+
 static int add_candidate(const struct building *b, const struct cirun_runner *r, const struct cirun_candidate *c,
                          struct err *e)
 {
@@ -168,7 +183,8 @@ static int add_candidate(const struct building *b, const struct cirun_runner *r,
                 "region", c->region, "instance_type", c->instance_type, "image", c->image, "gpu", r->gpu, "spot",
                 c->spot ? 1 : 0, "extra", extra_of(r), "env_vars", env_of(r->extra)))
         return -1;
-    if (add_least(one, "gpus", r->gpus, e) || add_least(one, "gpu_memory_gb", r->gpu_memory_gb, e))
+    if (add_least(one, "gpus", r->gpus, e) || add_least(one, "gpu_memory_gb", r->gpu_memory_gb, e) ||
+        add_terms(one, r, e))
         return -1;
     if (json_array_append(b->list, one) != 0)
         return err_set(e, ERR_BUG, "a candidate could not be added to the plan");
@@ -236,6 +252,22 @@ static int read_release(const json_t *one, struct plan_release *r, struct err *e
                : 0;
 }
 
+static int read_terms(const json_t *one, struct plan_terms *t, struct err *e)
+{
+    const char *order = NULL;
+    int lifetime_s = 0, deadline_s = 0;
+
+    if (js_opt_str(one, "order", &order, e) || read_least(one, "lifetime_s", &lifetime_s, e) ||
+        read_least(one, "boot_deadline_s", &deadline_s, e) ||
+        read_least(one, "rerun_interrupted", &t->rerun_interrupted, e))
+        return -1;
+    t->order = order == NULL ? CIRUN_LISTED : strcmp(order, "cheapest") == 0 ? CIRUN_CHEAPEST : CIRUN_FASTEST;
+    t->max_hourly_usd = json_number_value(json_object_get(one, "max_hourly_price"));
+    t->lifetime_s = lifetime_s;
+    t->boot_deadline_s = deadline_s;
+    return 0;
+}
+
 static int read_doc(struct plan *p, struct err *e)
 {
     json_t *list;
@@ -247,12 +279,14 @@ static int read_doc(struct plan *p, struct err *e)
         return err_set(e, ERR_BUG, "candidates: empty");
     p->specs = mem_calloc(p->n, sizeof(*p->specs));
     p->releases = mem_calloc(p->n, sizeof(*p->releases));
+    p->terms = mem_calloc(p->n, sizeof(*p->terms));
     p->env_vars = mem_calloc(p->n, sizeof(*p->env_vars));
     p->setup_info = json_object_get(p->doc, "setup_info");
     for (size_t i = 0; i < p->n; i++) {
         const json_t *one = json_array_get(list, i);
 
-        if (read_spec(one, &p->specs[i], e) || read_release(one, &p->releases[i], e))
+        if (read_spec(one, &p->specs[i], e) || read_release(one, &p->releases[i], e) ||
+            read_terms(one, &p->terms[i], e))
             return -1;
         p->env_vars[i] = json_object_get(one, "env_vars");
     }
@@ -274,10 +308,25 @@ int plan_parse(const char *text, struct plan *out, struct err *e)
     return 0;
 }
 
+bool plan_alike(const struct machine_spec *x, const struct machine_spec *y)
+{
+    const char *const pairs[][2] = {
+        {x->cloud, y->cloud}, {x->region, y->region}, {x->instance_type, y->instance_type}, {x->image, y->image}};
+
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        const char *l = pairs[i][0] != NULL ? pairs[i][0] : "", *r = pairs[i][1] != NULL ? pairs[i][1] : "";
+
+        if (strcmp(l, r) != 0)
+            return false;
+    }
+    return true;
+}
+
 void plan_clear(struct plan *p)
 {
     free(p->specs);
     free(p->releases);
+    free(p->terms);
     free(p->env_vars);
     json_decref(p->doc);
     *p = (struct plan){0};

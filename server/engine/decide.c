@@ -4,6 +4,7 @@
 #include "server/base/text.h"
 #include "server/engine/idle.h"
 #include "server/engine/match.h"
+#include "server/engine/rank.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,6 +194,8 @@ static int plan_and_record(struct engine *g, const struct job *j, const struct l
         d.reason = why.msg;
         return record(&d, e);
     }
+    if (plan != NULL && rank_plan(g, &plan, e))
+        return -1;
     if (plan == NULL) {
         d.cause.cause = CAUSE_POLICY;
         d.reason = skipped;

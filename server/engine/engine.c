@@ -21,6 +21,7 @@ struct engine *engine_new(const struct engine_conf *c)
                                                  .private_hosts = c->users_json_private});
     g->report_files = cache_new(REPORT_FILES_MAX, report_file_free);
     g->release = release_new();
+    g->prices = prices_new();
     g->workers = workers_new(g, task_run);
     return g;
 }
@@ -49,6 +50,7 @@ void engine_free(struct engine *g)
         return;
     workers_free(g->workers);
     release_free(g->release);
+    prices_free(g->prices);
     people_free(g->people);
     lookup_close(g);
     cache_free(g->report_files);

@@ -9,7 +9,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/metric.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/rank.h"
 #include "server/engine/room.h"
 
 #include <stdio.h>
@@ -136,9 +136,10 @@ static int store_intent(struct attempt *a, bool *go, struct err *e)
     a->m->doubt_ms = now;
     if (a->m->launched_ms == 0) {
         a->m->launched_ms = now;
-        a->m->expires_ms = now + a->g->c.lifetime_ms;
         a->m->boot_deadline_ms = now + a->g->c.boot_deadline_ms;
     }
+    /* the same for a repetition of the same try */
+    a->m->expires_ms = a->m->launched_ms + terms_lifetime_ms(a->g, &a->plan, (size_t)a->m->candidate);
     if (spec_pulls(&a->plan.specs[a->m->candidate]))
         name_try(a->m, i.token);
     if (workers_write(a->g, intent_tx, &i, e))
@@ -221,7 +222,8 @@ static int call_cloud(struct attempt *a, const struct machine_spec *s, struct in
     name_try(m, token);
     (void)snprintf(job, sizeof(job), "%lld", (long long)m->job_id);
     (void)snprintf(expires, sizeof(expires), "%lld", (long long)(m->expires_ms / 1000));
-    a->by_policy = sift_check(a->g, s, e) != 0; /* it may have changed since the plan was made */
+    a->by_policy =
+        sift_check(a->g, &a->plan, (size_t)a->m->candidate, e) != 0; /* it may have changed since the plan was made */
     if (a->by_policy || cloud->ops->check(cloud->provider, s, e) || render(a, cloud, s, &user_data, e))
         return -1;
     r.user_data = user_data;
@@ -233,8 +235,8 @@ struct acceptance {
     struct engine *g;
     struct machine_change change;
     struct instance *got;
-    int64_t now_ms;
-    bool stray; /* the record knows another machine, or none: this one belongs to nobody */
+    int64_t now_ms, boot_ms; /* boot_ms: how long it may take to come up */
+    bool stray;              /* the record knows another machine, or none: this one belongs to nobody */
 };
 
 static void note_launched(struct machine *m, void *arg)
@@ -242,7 +244,7 @@ static void note_launched(struct machine *m, void *arg)
     const struct acceptance *c = arg;
 
     machine_note_instance(m, c->got);
-    m->boot_deadline_ms = c->now_ms + c->g->c.boot_deadline_ms;
+    m->boot_deadline_ms = c->now_ms + c->boot_ms;
 }
 
 static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
@@ -275,7 +277,10 @@ static void end_stray(struct attempt *a, struct instance *got)
 
 static int accepted(struct attempt *a, struct instance *got, struct err *e)
 {
-    struct acceptance c = {.g = a->g, .got = got, .now_ms = clock_now_ms()};
+    struct acceptance c = {.g = a->g,
+                           .got = got,
+                           .now_ms = clock_now_ms(),
+                           .boot_ms = terms_boot_deadline_ms(a->g, &a->plan, (size_t)a->m->candidate)};
     bool ending;
 
     c.change = (struct machine_change){.name = a->m->name,
@@ -298,21 +303,6 @@ static int accepted(struct attempt *a, struct instance *got, struct err *e)
     return 0;
 }
 
-/* Would this candidate fail like that one? An invalid request fails alike wherever all but the market is the same. */
-static bool alike(const struct machine_spec *x, const struct machine_spec *y)
-{
-    const char *const pairs[][2] = {
-        {x->cloud, y->cloud}, {x->region, y->region}, {x->instance_type, y->instance_type}, {x->image, y->image}};
-
-    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
-        const char *l = pairs[i][0] != NULL ? pairs[i][0] : "", *r = pairs[i][1] != NULL ? pairs[i][1] : "";
-
-        if (strcmp(l, r) != 0)
-            return false;
-    }
-    return true;
-}
-
 /* The next candidate worth trying after this refusal; n when there is none. */
 static int next_candidate(const struct attempt *a, const struct err *refusal)
 {
@@ -323,7 +313,7 @@ static int next_candidate(const struct attempt *a, const struct err *refusal)
 
         if (refusal->kind == ERR_AUTH && strcmp(s->cloud, failed->cloud) == 0)
             continue;
-        if (refusal->kind == ERR_INVALID && !a->by_policy && alike(s, failed))
+        if (refusal->kind == ERR_INVALID && !a->by_policy && plan_alike(s, failed))
             continue;
         return i;
     }
@@ -335,6 +325,7 @@ static void note(struct attempt *a, const struct err *refusal)
     const struct machine_spec *s = &a->plan.specs[a->m->candidate];
 
     metric_add(&launches, err_kind_name(refusal->kind), 1);
+    rank_refused(a->g, s, refusal);
     verdict_attempt(a->g, a->m, s, err_kind_name(refusal->kind), refusal->msg);
     log_warn(EV("launch.refused"), FS("machine", a->m->name), FI("job", a->m->job_id), FI("candidate", a->m->candidate),
              FS("cloud", s->cloud), FS("region", s->region), FS("instance_type", s->instance_type), FB("spot", s->spot),

@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/idle.h"
+#include "server/engine/rank.h"
 #include "server/engine/room.h"
 
 #include <stdio.h>
@@ -124,6 +125,9 @@ static int write_change(struct store_tx *t, struct machine_change *c, struct mac
         return -1;
     if (!changed)
         return err_set(e, ERR_BUG, "machine %s changed inside its own transaction", m->name);
+    if (c->before == M_BOOTING && (c->after == M_IDLE || c->after == M_BUSY) &&
+        rank_booted_tx(t, c->g, m, c->now_ms, e))
+        return -1;
     (void)snprintf(kind, sizeof(kind), "machine.%s", fsm_event_name(c->event));
     return store_event_add(t, c->now_ms, m->taken_job_id != 0 ? m->taken_job_id : m->job_id, m->name, kind, c->reason,
                            e);

@@ -166,16 +166,6 @@ int policy_judge(const struct policy *p, const struct machine_spec *s, const str
 
 /* --- a candidate ------------------------------------------------------------------------------------------------ */
 
-/* Asked for only where there is a cap. */
-static int price_of(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
-                    const struct machine_spec *s, double *usd, struct err *e)
-{
-    *usd = -1;
-    if (p->max_hourly_price < 0 || p->offline || ops->price == NULL)
-        return 0;
-    return ops->price(provider, s, usd, e);
-}
-
 static int plain_facts(const struct machine_spec *s, struct machine_facts *out, struct err *e)
 {
     memset(out, 0, sizeof(*out));
@@ -187,19 +177,17 @@ static int plain_facts(const struct machine_spec *s, struct machine_facts *out, 
 }
 
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
-                 const struct machine_spec *s, struct err *e)
+                 const struct machine_spec *s, double price, struct err *e)
 {
     struct machine_facts facts;
-    double usd;
 
     if (p == NULL)
         return 0;
     if (ops == NULL || judge_cloud(p, s, e))
         return ops == NULL ? judge_cloud(p, s, e) : -1;
-    if (!p->types.set && !p->regions.set && !p->images.set && p->privileged && p->max_hourly_price < 0)
-        return 0;
-    if ((ops->facts != NULL ? ops->facts(provider, s, &facts, e) : plain_facts(s, &facts, e)) ||
-        price_of(p, ops, provider, s, &usd, e))
+    if (!p->types.set && !p->regions.set && !p->images.set && p->privileged)
+        return judge_price(p, s, price, e);
+    if (ops->facts != NULL ? ops->facts(provider, s, &facts, e) : plain_facts(s, &facts, e))
         return -1;
-    return policy_judge(p, s, &facts, usd, e);
+    return policy_judge(p, s, &facts, price, e);
 }

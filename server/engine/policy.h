@@ -36,10 +36,10 @@ void policy_read(const struct conf *section, struct policy *out);
 int policy_judge(const struct policy *p, const struct machine_spec *s, const struct machine_facts *f, double price,
                  struct err *e) MUST_USE;
 
-/* The same of a candidate, asking its provider for the facts and the price where a rule needs them; also fails as the
- * provider's check does, and with a passing kind where the price could not be asked for now. NULL policy: everything is
- * allowed. ops NULL: the cloud is not set up here, so that only its name is judged. */
+/* The same of a candidate, asking its provider for the facts where a rule needs them; also fails as the provider's
+ * check does. NULL policy: everything is allowed. ops NULL: the cloud is not set up here, so that only its name is
+ * judged. price: as for policy_judge (price.h). */
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
-                 const struct machine_spec *s, struct err *e) MUST_USE;
+                 const struct machine_spec *s, double price, struct err *e) MUST_USE;
 
 #endif

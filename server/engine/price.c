@@ -3,7 +3,6 @@
 #include "server/base/cache.h"
 #include "server/base/clock.h"
 #include "server/base/json.h"
-#include "server/base/log.h"
 #include "server/base/mem.h"
 
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #define KEPT_MAX 2048
 #define LIST_MS ((int64_t)60 * 60 * 1000)
 #define MARKET_MS ((int64_t)5 * 60 * 1000)
-#define SILENT_MS ((int64_t)60 * 1000)
 
 struct prices {
     struct cache *kept; /* double; NULL = the cloud does not tell */
@@ -45,29 +43,19 @@ static bool is_market(const struct machine_spec *s)
     return s->spot || strcmp(s->cloud, "vast_ai") == 0;
 }
 
-/* Never fails: not to know a price is an answer too. */
 static int ask(void *arg, const char *key, struct cache_fill *out, struct err *e)
 {
     const struct question *q = arg;
-    int64_t now = clock_now_ms();
-    struct err cause;
-    double usd = -1;
+    double usd = -1, *kept = NULL;
 
     (void)key;
-    (void)e;
-    *out = (struct cache_fill){.value = NULL, .expires_ms = now + (is_market(q->s) ? MARKET_MS : LIST_MS)};
-    if (q->ops->price(q->provider, q->s, &usd, &cause)) {
-        log_warn(EV("price.unknown"), FS("cloud", q->s->cloud), FS("region", q->s->region),
-                 FS("instance_type", q->s->instance_type), FE(&cause));
-        out->expires_ms = now + SILENT_MS;
-        return 0;
-    }
+    if (q->ops->price(q->provider, q->s, &usd, e))
+        return err_wrap(e, "what it costs could not be asked for");
     if (usd >= 0) {
-        double *kept = mem_zalloc(sizeof(*kept));
-
+        kept = mem_zalloc(sizeof(*kept));
         *kept = usd;
-        out->value = kept;
     }
+    *out = (struct cache_fill){.value = kept, .expires_ms = clock_now_ms() + (is_market(q->s) ? MARKET_MS : LIST_MS)};
     return 0;
 }
 
@@ -83,21 +71,26 @@ static int make_key(const struct machine_spec *s, struct buf *out, const char **
     return buf_str(out, key, e);
 }
 
-double prices_get(struct prices *p, const struct provider_ops *ops, struct provider *provider,
-                  const struct machine_spec *s)
+double prices_known(const struct machine_spec *s)
+{
+    return strcmp(s->cloud, "on_prem") == 0 ? 0 : -1;
+}
+
+int prices_get(struct prices *p, const struct provider_ops *ops, struct provider *provider,
+               const struct machine_spec *s, double *usd, struct err *e)
 {
     struct question q = {ops, provider, s};
     AUTO_BUF struct buf text = BUF_INIT((size_t)64 * 1024);
     AUTO_CACHE_REF struct cache_ref *ref = NULL;
-    const double *usd;
+    const double *known;
     const char *key;
-    struct err ignored;
 
-    if (strcmp(s->cloud, "on_prem") == 0)
+    *usd = prices_known(s);
+    if (*usd >= 0 || p == NULL || ops == NULL || ops->price == NULL)
         return 0;
-    if (p == NULL || ops == NULL || ops->price == NULL || make_key(s, &text, &key, &ignored) ||
-        cache_get(p->kept, key, ask, &q, &ref, &ignored))
+    if (make_key(s, &text, &key, e) || cache_get(p->kept, key, ask, &q, &ref, e))
         return -1;
-    usd = cache_value(ref);
-    return usd != NULL ? *usd : -1;
+    known = cache_value(ref);
+    *usd = known != NULL ? *known : -1;
+    return 0;
 }

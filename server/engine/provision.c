@@ -11,7 +11,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/bootstrap/bootstrap.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/rank.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,9 +19,9 @@
 #define PULL "pull_from_api"
 
 /* After this the machine powers itself off when no job has begun on it. A warm one waits for as long as it lives. */
-static int64_t take_job_within_ms(const struct engine *g, const struct machine *m)
+static int64_t take_job_within_ms(const struct engine *g, const struct machine *m, const struct plan *plan)
 {
-    return m->job_id == 0 ? m->expires_ms - m->launched_ms : g->c.boot_deadline_ms;
+    return m->job_id == 0 ? m->expires_ms - m->launched_ms : terms_boot_deadline_ms(g, plan, (size_t)m->candidate);
 }
 
 static struct bootstrap_params params_of(const struct engine *g, const struct machine *m, const struct plan *plan,
@@ -43,7 +43,7 @@ static struct bootstrap_params params_of(const struct engine *g, const struct ma
                                      .runner_url = boots->url,
                                      .runner_sha256 = boots->sha256,
                                      .expires_s = m->expires_ms / 1000,
-                                     .boot_deadline_s = take_job_within_ms(g, m) / 1000,
+                                     .boot_deadline_s = take_job_within_ms(g, m, plan) / 1000,
                                      .jit = jit,
                                      .env_vars = plan->env_vars[m->candidate],
                                      .setup_info = plan->setup_info,

@@ -1,4 +1,5 @@
-/* The operator's policy on a chain of candidates: what is not allowed is left out of the plan, with its reason. */
+/* The operator's policy, and the price that a repository would pay at most, on a chain of candidates: what is not
+ * allowed is left out of the plan, with its reason. */
 #include "server/base/json.h"
 #include "server/engine/engine_int.h"
 
@@ -6,11 +7,30 @@
 
 #define WORDS_MAX ((size_t)2000) /* of all reasons together */
 
-int sift_check(const struct engine *g, const struct machine_spec *s, struct err *e)
+/* What the repository itself would pay at most. What has no known price may be cheap enough. */
+static int check_own_limit(const struct plan_terms *t, const struct machine_spec *s, double usd, struct err *e)
 {
-    const struct engine_cloud *cloud = machine_cloud(g, s->cloud);
+    if (t->max_hourly_usd <= 0 || usd <= t->max_hourly_usd)
+        return 0;
+    return err_set(e, ERR_INVALID, "muster.max_hourly_price is %.4g USD, and %.60s on %.40s costs %.4g an hour now",
+                   t->max_hourly_usd, s->instance_type != NULL ? s->instance_type : "this machine", s->cloud, usd);
+}
 
-    return policy_check(g->c.policy, cloud != NULL ? cloud->ops : NULL, cloud != NULL ? cloud->provider : NULL, s, e);
+int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e)
+{
+    const struct machine_spec *s = &p->specs[i];
+    const struct engine_cloud *cloud = machine_cloud(g, s->cloud);
+    const struct provider_ops *ops = cloud != NULL ? cloud->ops : NULL;
+    struct provider *provider = cloud != NULL ? cloud->provider : NULL;
+    bool matters = p->terms[i].max_hourly_usd > 0 || (g->c.policy != NULL && g->c.policy->max_hourly_price >= 0);
+    double usd = -1;
+
+    if (matters && prices_get(g->prices, ops, provider, s, &usd, e)) {
+        if (g->c.policy != NULL && g->c.policy->max_hourly_price >= 0)
+            return -1; /* with a passing kind, later */
+        usd = -1;
+    }
+    return policy_check(g->c.policy, ops, provider, s, usd, e) || check_own_limit(&p->terms[i], s, usd, e) ? -1 : 0;
 }
 
 /* What a refusal is about: "candidate 2 (aws us-east-1 p4d.24xlarge): ...". */
@@ -36,7 +56,7 @@ static int keep_allowed(const struct engine *g, const struct plan *p, json_t *ke
     for (size_t i = 0; i < p->n; i++) {
         struct err why;
 
-        if (sift_check(g, &p->specs[i], &why) == 0) {
+        if (sift_check(g, p, i, &why) == 0) {
             if (json_array_append(kept, json_array_get(all, i)) != 0)
                 return err_set(e, ERR_BUG, "a candidate could not be kept");
         } else {
@@ -60,8 +80,6 @@ int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e
     AUTO_PLAN struct plan p = {0};
     AUTO_FREE char *fresh = NULL;
 
-    if (g->c.policy == NULL)
-        return 0;
     if (plan_parse(*plan, &p, e) || keep_allowed(g, &p, kept, &words, e))
         return -1;
     if (json_array_size(kept) == p.n)

@@ -1,5 +1,5 @@
 /* How fast each candidate came up lately, and until when it refused: for those who ask for the fastest. */
-#include "server/store/store.h"
+#include "server/store/store_speed.h"
 
 #include "server/store/store_internal.h"
 

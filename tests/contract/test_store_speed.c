@@ -2,6 +2,8 @@
 #include "tests/support/store_hand.h"
 #include "tests/support/unit.h"
 
+#include "server/store/store_speed.h"
+
 #include <stdlib.h>
 
 #define NOW INT64_C(1700000000000)

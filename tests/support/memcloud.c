@@ -34,6 +34,11 @@ struct memcloud {
     size_t n_calls, n_destroys;
     struct refusal refusals[8];
     size_t n_refusals;
+    struct {
+        char type[64];
+        double usd;
+    } prices[8];
+    size_t n_prices;
     int lost_answers, refused_destroys;
     enum err_kind destroy_kind;
     struct memcloud_chance chance;
@@ -49,6 +54,21 @@ static int fake_check(struct provider *p, const struct machine_spec *s, struct e
 {
     (void)p;
     return s->instance_type != NULL ? 0 : err_set(e, ERR_INVALID, "no instance_type");
+}
+
+static int fake_price(struct provider *p, const struct machine_spec *s, double *usd, struct err *e)
+{
+    struct memcloud *f = cloud_of(p);
+
+    (void)e;
+    *usd = -1;
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_prices; i++) {
+        if (strcmp(f->prices[i].type, s->instance_type) == 0)
+            *usd = f->prices[i].usd;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+    return 0;
 }
 
 static bool by_chance(struct memcloud *f, double probability)
@@ -242,6 +262,7 @@ struct memcloud *memcloud_new(const char *name)
                                    .describe = fake_describe,
                                    .destroy = fake_destroy,
                                    .list = fake_list,
+                                   .price = fake_price,
                                    .close = fake_close};
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -281,6 +302,16 @@ void memcloud_refuse(struct memcloud *f, const char *instance_type, enum err_kin
         (void)snprintf(r->type, sizeof(r->type), "%s", instance_type != NULL ? instance_type : "");
         r->kind = kind;
         r->times = times > 0 ? times : -1;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_price(struct memcloud *f, const char *instance_type, double usd)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    if (f->n_prices < ARRAY_LEN(f->prices)) {
+        (void)snprintf(f->prices[f->n_prices].type, sizeof(f->prices[0].type), "%s", instance_type);
+        f->prices[f->n_prices++].usd = usd;
     }
     (void)pthread_mutex_unlock(&f->lock);
 }

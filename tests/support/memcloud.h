@@ -19,6 +19,8 @@ struct provider *memcloud_provider(struct memcloud *f);
 
 /* The next `times` launches of this instance type (NULL = any) fail with this kind; 0 = for ever. */
 void memcloud_refuse(struct memcloud *f, const char *instance_type, enum err_kind kind, int times);
+/* What an hour of this type costs; of types without a price the cloud does not tell. */
+void memcloud_price(struct memcloud *f, const char *instance_type, double usd);
 /* The next launches happen, but their answer is lost (ERR_RETRY). */
 void memcloud_lose_answers(struct memcloud *f, int times);
 /* destroy fails with this kind so many times. */

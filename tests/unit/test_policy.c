@@ -6,6 +6,7 @@
 #include "server/base/json.h"
 #include "server/base/mem.h"
 #include "server/engine/policy.h"
+#include "server/engine/price.h"
 
 #define LIST(...)                                                                                                      \
     {                                                                                                                  \
@@ -58,14 +59,14 @@ static void allowed(const struct policy *p, const struct account *a, const struc
 {
     struct err e;
 
-    assert_ok(policy_check(p, a->ops, a->p, s, &e), e);
+    assert_ok(policy_check(p, a->ops, a->p, s, prices_known(s), &e), e);
 }
 
 static void denied(const struct policy *p, const struct account *a, const struct machine_spec *s, const char *why)
 {
     struct err e;
 
-    assert_fails(policy_check(p, a->ops, a->p, s, &e), ERR_INVALID, why, e);
+    assert_fails(policy_check(p, a->ops, a->p, s, prices_known(s), &e), ERR_INVALID, why, e);
 }
 
 static void test_policy__no_rule_allows_everything(void **state)
@@ -76,7 +77,7 @@ static void test_policy__no_rule_allows_everything(void **state)
 
     (void)state;
     allowed(&any, &a, &s);
-    assert_ok(policy_check(NULL, a.ops, a.p, &s, &e), e);
+    assert_ok(policy_check(NULL, a.ops, a.p, &s, -1, &e), e);
 }
 
 static void test_policy__a_cloud_goes_by_its_name_its_alias_and_by_patterns(void **state)
@@ -103,8 +104,8 @@ static void test_policy__a_cloud_that_is_not_set_up_is_judged_by_its_name(void *
     struct err e;
 
     (void)state;
-    assert_fails(policy_check(&p, NULL, NULL, &s, &e), ERR_INVALID, "policy.allowed_clouds", e);
-    assert_ok(policy_check(&fine, NULL, NULL, &s, &e), e);
+    assert_fails(policy_check(&p, NULL, NULL, &s, -1, &e), ERR_INVALID, "policy.allowed_clouds", e);
+    assert_ok(policy_check(&fine, NULL, NULL, &s, -1, &e), e);
 }
 
 static void test_policy__instance_types_go_by_patterns_and_the_sentence_names_them(void **state)
@@ -265,7 +266,7 @@ static void test_policy__an_image_is_judged_in_every_spelling_of_the_same_and_in
         const struct machine_spec s = {.cloud = c->cloud, .instance_type = c->type, .image = c->image};
         const struct policy p = {.images = {true, 1, &c->pattern}, .max_hourly_price = -1};
         struct err e = {ERR_NONE, 0, ""};
-        bool is = policy_check(&p, a.ops, a.p, &s, &e) == 0;
+        bool is = policy_check(&p, a.ops, a.p, &s, -1, &e) == 0;
 
         if (is != c->allowed)
             fail_msg("%s %s under %s: %s", c->cloud, c->image, c->pattern, is ? "allowed" : e.msg);

@@ -436,7 +436,7 @@ static void plan_under(struct world *w, const struct policy *p, const char *plan
         return;
     assert_ok(plan_parse(plan, &left, &e), e);
     for (size_t i = 0; i < left.n; i++) {
-        assert_ok(sift_check(&g, &left.specs[i], &e), e); /* again, at the launch */
+        assert_ok(sift_check(&g, &left, i, &e), e); /* again, at the launch */
         go_out(w, p, &left.specs[i], text);
     }
 }

@@ -41,6 +41,16 @@ static int teardown(void **state)
     return 0;
 }
 
+static double price(struct prices *p, const struct provider_ops *ops, struct provider *cloud,
+                    const struct machine_spec *s)
+{
+    struct err e;
+    double usd;
+
+    assert_ok(prices_get(p, ops, cloud, s, &usd, &e), e);
+    return usd;
+}
+
 static void is_price(double found, double expected)
 {
     if (found < expected || found > expected)
@@ -52,18 +62,18 @@ static void test_prices__a_list_price_holds_for_an_hour_and_a_spot_price_for_min
     struct provider cloud = {.usd = 0.5};
     struct machine_spec s = {.cloud = "aws", .instance_type = "g4dn.xlarge", .region = "eu-west-1"};
 
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.5);
+    is_price(price(*state, &telling, &cloud, &s), 0.5);
     cloud.usd = 0.6;
     clock_test_set(NOW + 59 * MINUTE);
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.5);
+    is_price(price(*state, &telling, &cloud, &s), 0.5);
     clock_test_set(NOW + 61 * MINUTE);
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.6);
+    is_price(price(*state, &telling, &cloud, &s), 0.6);
     s.spot = true;
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.6);
+    is_price(price(*state, &telling, &cloud, &s), 0.6);
     assert_int_equal(cloud.asked, 3);
     cloud.usd = 0.2;
     clock_test_set(NOW + 67 * MINUTE);
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.2);
+    is_price(price(*state, &telling, &cloud, &s), 0.2);
 }
 
 static void test_prices__each_type_and_region_has_its_own(void **state)
@@ -71,27 +81,26 @@ static void test_prices__each_type_and_region_has_its_own(void **state)
     struct provider cloud = {.usd = 0.5};
     struct machine_spec s = {.cloud = "aws", .instance_type = "a", .region = "b"};
 
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.5);
+    is_price(price(*state, &telling, &cloud, &s), 0.5);
     s.instance_type = "ab";
     s.region = NULL;
     cloud.usd = 0.7;
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.7);
+    is_price(price(*state, &telling, &cloud, &s), 0.7);
     s.os = "windows";
     cloud.usd = 0.9;
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.9);
+    is_price(price(*state, &telling, &cloud, &s), 0.9);
 }
 
-static void test_prices__who_cannot_be_asked_is_asked_again_after_a_minute(void **state)
+static void test_prices__who_cannot_be_asked_now_is_asked_again(void **state)
 {
     struct provider cloud = {.usd = 0.5, .fails = true};
     const struct machine_spec s = {.cloud = "aws", .instance_type = "a"};
+    struct err e;
+    double usd;
 
-    assert_true(prices_get(*state, &telling, &cloud, &s) < 0);
+    assert_fails(prices_get(*state, &telling, &cloud, &s, &usd, &e), ERR_RETRY, "not now", e);
     cloud.fails = false;
-    clock_test_set(NOW + MINUTE / 2);
-    assert_true(prices_get(*state, &telling, &cloud, &s) < 0);
-    clock_test_set(NOW + MINUTE + 1);
-    is_price(prices_get(*state, &telling, &cloud, &s), 0.5);
+    is_price(price(*state, &telling, &cloud, &s), 0.5);
 }
 
 static void test_prices__without_anybody_to_ask_only_ones_own_hosts_are_known(void **state)
@@ -99,10 +108,10 @@ static void test_prices__without_anybody_to_ask_only_ones_own_hosts_are_known(vo
     struct provider cloud = {.usd = 0.5};
     const struct machine_spec aws = {.cloud = "aws", .instance_type = "a"}, own = {.cloud = "on_prem"};
 
-    assert_true(prices_get(NULL, &telling, &cloud, &aws) < 0);
-    assert_true(prices_get(*state, NULL, NULL, &aws) < 0);
-    assert_true(prices_get(*state, &silent, &cloud, &aws) < 0);
-    is_price(prices_get(NULL, NULL, NULL, &own), 0);
+    assert_true(price(NULL, &telling, &cloud, &aws) < 0);
+    assert_true(price(*state, NULL, NULL, &aws) < 0);
+    assert_true(price(*state, &silent, &cloud, &aws) < 0);
+    is_price(price(NULL, NULL, NULL, &own), 0);
     assert_int_equal(cloud.asked, 0);
 }
 
@@ -112,8 +121,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_prices__a_list_price_holds_for_an_hour_and_a_spot_price_for_minutes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_prices__each_type_and_region_has_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prices__who_cannot_be_asked_is_asked_again_after_a_minute, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_prices__who_cannot_be_asked_now_is_asked_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prices__without_anybody_to_ask_only_ones_own_hosts_are_known, setup,
                                         teardown),
     };
