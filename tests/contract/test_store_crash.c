@@ -305,7 +305,7 @@ static void take_room(const char *dir)
     if (f == NULL)
         _exit(7);
     (void)setvbuf(f, NULL, _IONBF, 0);
-    while (n < 1000 && fwrite(zeros, 1, sizeof(zeros), f) == sizeof(zeros))
+    while (n < 2000 && fwrite(zeros, 1, sizeof(zeros), f) == sizeof(zeros))
         n++;
     if (fseek(f, 0, SEEK_SET) != 0 || ftruncate(fileno(f), n > 50 ? (n - 50) * 4096L : 0) != 0)
         _exit(8);
@@ -364,11 +364,11 @@ static void test_store_crash__files_that_may_not_grow_refuse_writes_until_they_m
     assert_string_equal(said, "ok");
 }
 
-/* A file system of 2 MB that only this child sees, so that it is gone with it. */
+/* A file system of 4 MB that only this child sees, so that it is gone with it. */
 static void mount_small(const char *dir, int fd)
 {
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", dir, "tmpfs", 0, "size=2m") != 0)
+        mount("none", dir, "tmpfs", 0, "size=4m") != 0)
         report(fd, "SKIP", NULL);
 }
 
