@@ -60,9 +60,11 @@ static bool is_for_windows(const struct yaml_node *extra)
            (path != NULL && path[0] != '\0' && path[1] == ':') || (licence != NULL && names_windows(licence));
 }
 
-/* Is the image an id, which names nothing? */
+/* Is the image an id, which names nothing? NULL, of a runner with errors, is none. */
 static bool is_image_id(const char *image)
 {
+    if (image == NULL)
+        return false;
     return text_has_prefix(image, "ami-") || text_has_prefix(image, "ocid1.") ||
            text_has_prefix(image, "/subscriptions/") || strspn(image, "0123456789") == strlen(image) ||
            (strlen(image) == 36 && strspn(image, "0123456789abcdefABCDEF-") == 36);

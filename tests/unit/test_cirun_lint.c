@@ -339,6 +339,18 @@ static void test_cirun_lint__a_runner_with_errors_is_looked_at_as_far_as_it_goes
     assert_string_equal(k.lints->diags[1].rule, "label-unreachable");
 }
 
+static void test_cirun_lint__runners_that_lack_all_but_labels_are_compared_all_the_same(void **state)
+{
+    const char *text = "runners:\n  - {name: a, cloud: aws, labels: [x]}\n  - {name: b, cloud: gcp, labels: [x]}\n"
+                       "  - {name: c, labels: [x]}\n";
+    AUTO(looked_clear) struct looked k = look(text, NULL);
+
+    (void)state;
+    assert_true(k.yml->n_errors > 0);
+    assert_int_equal(k.lints->n, 1);
+    assert_string_equal(k.lints->diags[0].rule, "fallback-chain");
+}
+
 /* Files in use have no error that only a lint sees, and of the warnings only those that a reader agreed to. */
 static void test_cirun_lint__files_in_use_give_no_false_alarm(void **state)
 {
@@ -399,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_cirun_lint__secrets_are_found_and_never_repeated),
         cmocka_unit_test(test_cirun_lint__the_operators_limits_take_the_place_of_the_defaults),
         cmocka_unit_test(test_cirun_lint__a_runner_with_errors_is_looked_at_as_far_as_it_goes),
+        cmocka_unit_test(test_cirun_lint__runners_that_lack_all_but_labels_are_compared_all_the_same),
         cmocka_unit_test(test_cirun_lint__files_in_use_give_no_false_alarm),
         cmocka_unit_test(test_cirun_lint__very_many_findings_are_counted_and_the_first_kept),
     };
