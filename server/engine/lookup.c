@@ -302,6 +302,15 @@ static int fill_org(void *arg, const char *key, struct cache_fill *out, struct e
     return 0;
 }
 
+/* "OWNER/.cirun", and what its files are kept under. */
+static void org_key(int64_t installation_id, const char *repo, char name[160], char key[192])
+{
+    (void)snprintf(name, 160, "%.*s/.cirun", (int)strcspn(repo, "/"), repo);
+    for (char *c = name; *c != '\0'; c++)
+        *c = text_lower(*c);
+    (void)snprintf(key, 192, "%lld/%s", (long long)installation_id, name);
+}
+
 int lookup_org(struct engine *g, int64_t installation_id, const char *repo, struct cache_ref **ref,
                const struct org_files **out, struct err *e)
 {
@@ -309,10 +318,7 @@ int lookup_org(struct engine *g, int64_t installation_id, const char *repo, stru
     const struct github_repo org = {installation_id, 0, name};
     struct fill_org f = {g, &org};
 
-    (void)snprintf(name, sizeof(name), "%.*s/.cirun", (int)strcspn(repo, "/"), repo);
-    for (char *c = name; *c != '\0'; c++)
-        *c = text_lower(*c);
-    (void)snprintf(key, sizeof(key), "%lld/%s", (long long)installation_id, name);
+    org_key(installation_id, repo, name, key);
     if (cache_get(g->orgs, key, fill_org, &f, ref, e))
         return err_wrap(e, "the organisation's files in %s", name);
     *out = cache_value(*ref);
@@ -322,7 +328,7 @@ int lookup_org(struct engine *g, int64_t installation_id, const char *repo, stru
 void lookup_forget(struct engine *g, const struct job *j)
 {
     const char *const refs[] = {"", j->head_sha};
-    char key[160];
+    char name[160], key[192];
 
     (void)snprintf(key, sizeof(key), "%lld/%lld/%lld", (long long)j->repo_id, (long long)j->run_id,
                    (long long)j->run_attempt);
@@ -331,6 +337,10 @@ void lookup_forget(struct engine *g, const struct job *j)
         (void)snprintf(key, sizeof(key), "%lld@%s", (long long)j->repo_id, refs[i]);
         cache_drop(g->files, key, NULL);
     }
+    if (j->repo == NULL)
+        return;
+    org_key(j->installation_id, j->repo, name, key);
+    cache_drop(g->orgs, key, NULL);
 }
 
 void lookup_clear(struct lookup *l)

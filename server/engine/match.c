@@ -201,6 +201,7 @@ void match_explain(const struct match_job *job, const struct match_source *sourc
 {
     struct known k = {.n = 0};
     const char *missing, *near;
+    char meant[128];
 
     for (size_t i = 0; i < n; i++)
         add_labels(&k, sources[i].file);
@@ -212,7 +213,8 @@ void match_explain(const struct match_job *job, const struct match_source *sourc
                job->workflow_path == NULL ? "" : ", or `workflow` limits it to another file");
         return;
     }
-    near = text_nearest(missing, k.labels, k.n);
+    (void)snprintf(meant, sizeof(meant), "%.*s", (int)stem(missing), missing); /* a suffix is no part of the slip */
+    near = text_nearest(meant, k.labels, k.n);
     append(reason, size, " has the label \"%.100s\"%s%.100s%s", missing, near != NULL ? "; did you mean \"" : "",
            near != NULL ? near : "", near != NULL ? "\"?" : "");
     for (size_t i = 0; i < n; i++) {

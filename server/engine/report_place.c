@@ -13,19 +13,6 @@ static size_t stem(const char *label)
     return suffix != NULL ? (size_t)(suffix - label) : strlen(label);
 }
 
-static bool same_stem(const char *a, const char *b)
-{
-    size_t n = stem(a);
-
-    if (n != stem(b))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (text_lower(a[i]) != text_lower(b[i]))
-            return false;
-    }
-    return true;
-}
-
 /* Where a label stands in the file. */
 static void place_label(struct writing *x, const struct cirun_runner *r, const char *label)
 {
@@ -43,63 +30,44 @@ static void place_label(struct writing *x, const struct cirun_runner *r, const c
     }
 }
 
-static bool is_known_label(const struct cirun_yml *yml, const char *label)
-{
-    static const char *const system[] = {"self-hosted", "linux", "windows", "macos", "x64", "arm64"};
-
-    for (size_t i = 0; i < ARRAY_LEN(system); i++) {
-        if (text_ieq(label, system[i]))
-            return true;
-    }
-    for (size_t i = 0; i < yml->n_runners; i++) {
-        for (size_t k = 0; k < yml->runners[i].n_labels; k++) {
-            if (same_stem(label, yml->runners[i].labels[k]))
-                return true;
-        }
-    }
-    return false;
-}
-
+/* The label that was probably meant, in this file if it is there. */
 static void place_near(struct writing *x, const struct cirun_yml *yml)
 {
-    const char *known[256];
-    size_t n = 0;
-
-    for (size_t i = 0; i < yml->n_runners; i++) {
-        for (size_t k = 0; k < yml->runners[i].n_labels && n < ARRAY_LEN(known); k++)
-            known[n++] = yml->runners[i].labels[k];
-    }
-    x->near = text_nearest(x->missing, known, n);
     for (size_t i = 0; x->near != NULL && i < yml->n_runners; i++) {
         for (size_t k = 0; k < yml->runners[i].n_labels; k++) {
-            if (yml->runners[i].labels[k] == x->near)
+            if (strcmp(yml->runners[i].labels[k], x->near) == 0) {
                 place_label(x, &yml->runners[i], x->near);
+                return;
+            }
         }
     }
+    if (yml->n_runners > 0)
+        x->line = yml->runners[0].line;
 }
 
-/* The label that no runner has, and its nearest. */
-static void find_label(struct writing *x, const struct cirun_yml *yml)
+/* What stands in quotes behind these words, without a label's suffix; NULL when they are not there. */
+static const char *quoted(const struct writing *x, const char *words)
 {
-    const char *json = x->v->lead_job.labels_json;
-    AUTO_JSON json_t *labels = NULL;
-    struct err ignored;
-    const json_t *item;
-    size_t i;
+    const char *p = strstr(x->lead->reason, words);
+    size_t n;
 
-    if (json == NULL || js_parse(json, strlen(json), &labels, &ignored))
-        return;
-    json_array_foreach(labels, i, item)
-    {
-        const char *label = json_string_value(item);
+    if (p == NULL)
+        return NULL;
+    p += strlen(words);
+    n = strcspn(p, "\"");
+    return p[n] == '"' ? arena_strndup(x->w->arena, p, n < stem(p) ? n : stem(p)) : NULL;
+}
 
-        if (label != NULL && x->missing == NULL && !is_known_label(yml, label))
-            x->missing = arena_strndup(x->w->arena, label, stem(label));
-    }
-    if (x->missing != NULL)
+/* The label that no runner has, and its nearest. The reason knows them (match.c), from all files that were read; the
+ * words are for people only, so that another wording costs no more than a poorer title. */
+static void find_label(struct writing *x)
+{
+    const struct cirun_yml *yml = x->v->file != NULL ? x->v->file->yml : NULL;
+
+    x->missing = quoted(x, "has the label \"");
+    x->near = quoted(x, "did you mean \"");
+    if (yml != NULL)
         place_near(x, yml);
-    else if (yml->n_runners > 0)
-        x->line = yml->runners[0].line;
 }
 
 /* The runner that the newest answer was about, or else the first one. */
@@ -130,8 +98,8 @@ void report_find_place(struct writing *x)
 
     x->line = x->lead->cause.line;
     x->column = x->lead->cause.column;
-    if (x->lead->cause.cause == CAUSE_NO_RUNNER && yml != NULL)
-        find_label(x, yml);
+    if (x->lead->cause.cause == CAUSE_NO_RUNNER)
+        find_label(x);
     else if (x->line == 0)
         find_runner(x, yml);
 }

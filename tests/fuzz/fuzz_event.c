@@ -2,7 +2,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "server/base/text.h"
-#include "server/github/event.h"
+#include "server/github/event_check.h"
 
 #include <jansson.h>
 
@@ -71,12 +71,28 @@ static void parse(const char *body, size_t len)
         NEED(rc == -1);
 }
 
+/* The same text as a press of "Re-run". */
+static void press(const char *body, size_t len)
+{
+    AUTO_JOB struct job j = {0};
+    enum event_verdict verdict = EVENT_JOB;
+    struct err e;
+
+    if (event_check_parse("check_run", body, len, &verdict, &j, &e) != 0)
+        NEED(e.kind == ERR_INVALID && j.repo == NULL);
+    else if (verdict == EVENT_PRESS)
+        NEED(j.id > 0 && j.repo_id > 0 && j.repo != NULL && j.name != NULL && j.head_sha != NULL);
+    else
+        NEED(verdict == EVENT_IGNORED && j.repo == NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO_BUF struct buf payload = BUF_INIT(size);
     struct err e;
 
     parse((const char *)data, size);
+    press((const char *)data, size);
     if (event_form_payload((const char *)data, size, &payload, &e) == 0 && payload.len > 0) {
         NEED(!payload.over);
         parse(payload.p, payload.len);

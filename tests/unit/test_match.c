@@ -200,6 +200,14 @@ static void test_match__a_slip_of_the_pen_is_told_the_nearest_label(void **state
     assert_non_null(strstr(r.reason, "cirun-arm"));
 }
 
+static void test_match__a_suffix_is_no_part_of_the_slip(void **state)
+{
+    struct result r = match("[\"cirun.gpo--12345678901\"]");
+
+    (void)state;
+    assert_non_null(strstr(r.reason, "did you mean \"cirun.gpu\"?"));
+}
+
 static void test_match__without_a_file_only_cirun_labels_mean_us(void **state)
 {
     static const struct cirun_yml none;
@@ -249,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_match__bare_self_hosted_takes_the_first_runner_unless_the_operator_forbids_it),
         cmocka_unit_test(test_match__bare_self_hosted_with_an_architecture_takes_the_first_that_has_it),
         cmocka_unit_test(test_match__a_slip_of_the_pen_is_told_the_nearest_label),
+        cmocka_unit_test(test_match__a_suffix_is_no_part_of_the_slip),
         cmocka_unit_test(test_match__without_a_file_only_cirun_labels_mean_us),
         cmocka_unit_test(test_match__a_runner_without_labels_is_never_matched_by_a_label),
         cmocka_unit_test(test_match__windows_images_give_the_windows_label),

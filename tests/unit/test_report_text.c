@@ -104,13 +104,15 @@ static void test_report_text__a_slip_in_a_label_as_a_whole(void **state)
     AUTO_SCENE struct scene s;
 
     (void)state;
-    scene_open(&s, REPORT_FAILING, CAUSE_NO_RUNNER, "no runner of .cirun.yml has the label \"cirun-gpo\"");
+    scene_open(
+        &s, REPORT_FAILING, CAUSE_NO_RUNNER,
+        "no runner of .cirun.yml has the label \"cirun-gpo--1\"; did you mean \"cirun-gpu\"?; it has: cirun-gpu");
     compose(&s);
     assert_string_equal(s.w.title, "No runner has the label cirun-gpo: did you mean cirun-gpu?");
     assert_string_equal(
         s.w.summary,
         "This job asks for a machine of ours and cannot be served.\n\n"
-        "> `no runner of .cirun.yml has the label \"cirun-gpo\"`\n\n"
+        "> `no runner of .cirun.yml has the label \"cirun-gpo--1\"; did you mean \"cirun-gpu\"?; it has: cirun-gpu`\n\n"
         "### What to do\n\n"
         "Either the label in `runs-on` of the workflow, or the `labels` of a runner in `.cirun.yml`, is to be changed, "
         "so that one runner has all labels of the job. `muster plan --labels LABEL` shows what a label would get.\n\n"
@@ -122,13 +124,26 @@ static void test_report_text__a_slip_in_a_label_as_a_whole(void **state)
         "| job | id | now |\n|---|---|---|\n| `train` | 31 | refused |\n\n"
         "While the job waits at GitHub, *Re-run* (or the button *Try again*) has it decided anew. A change of "
         "`.cirun.yml` counts for the runs of the commit that brings it.\n");
-    assert_string_equal(s.w.text, "### Timeline of job 31 (UTC)\n\n- 2021-09-13T02:21:13 job.refused `no runner of "
-                                  ".cirun.yml has the label \"cirun-gpo\"`\n");
+    assert_has(s.w.text, "### Timeline of job 31 (UTC)\n\n- 2021-09-13T02:21:13 job.refused `no runner of .cirun.yml");
     assert_int_equal(s.w.n_annotations, 1);
     assert_int_equal(s.w.annotations[0].line, 8);
     assert_int_equal(s.w.annotations[0].column, 9);
     assert_string_equal(s.w.status, "completed");
     assert_string_equal(s.w.conclusion, "failure");
+}
+
+static void test_report_text__a_label_without_a_neighbour_points_at_the_first_runner(void **state)
+{
+    AUTO_SCENE struct scene s;
+
+    (void)state;
+    scene_open(&s, REPORT_FAILING, CAUSE_NO_RUNNER, "no runner of .cirun.yml has the label \"cirun-tpu\"; it has: x");
+    compose(&s);
+    assert_string_equal(s.w.title, "No runner has the label cirun-tpu");
+    assert_int_equal(s.w.annotations[0].line, 2);
+    s.job.reason = "no runner of .cirun.yml or .cirun.global.yml has all of the job's labels at once";
+    compose(&s);
+    assert_string_equal(s.w.title, "No runner of .cirun.yml has all labels of the job");
 }
 
 static void test_report_text__each_cause_has_its_title_and_its_remedy(void **state)
@@ -328,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report_text__a_slip_in_a_label_as_a_whole),
+        cmocka_unit_test(test_report_text__a_label_without_a_neighbour_points_at_the_first_runner),
         cmocka_unit_test(test_report_text__each_cause_has_its_title_and_its_remedy),
         cmocka_unit_test(test_report_text__each_answer_of_a_cloud_has_its_words),
         cmocka_unit_test(test_report_text__a_missing_image_has_a_remedy_of_its_own),
