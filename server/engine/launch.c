@@ -495,7 +495,8 @@ static int next_or_end(struct attempt *a, const struct err *refusal, bool *done,
         return -1;
     if (!clear)
         return 0;
-    a->may_pass = a->may_pass || refusal->kind != ERR_INVALID;
+    a->may_pass = a->may_pass || (refusal->kind != ERR_INVALID &&
+                                  !machine_is_denied(a->g, &a->plan.specs[a->m->candidate], refusal, a->m->round));
     a->m->candidate = next_candidate(a, refusal);
     a->m->doubt_ms = 0;
     a->tries = 0;

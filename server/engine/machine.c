@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define DENIED_ROUNDS 4 /* several minutes: rights that were just given take their time */
+
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud)
 {
     for (size_t i = 0; i < g->c.n_clouds; i++) {
@@ -16,6 +18,24 @@ const struct engine_cloud *machine_cloud(const struct engine *g, const char *clo
             return &g->c.clouds[i];
     }
     return NULL;
+}
+
+static int see_none(void *arg, const struct instance *i, struct err *e)
+{
+    (void)arg;
+    (void)i;
+    (void)e;
+    return 0;
+}
+
+bool machine_is_denied(const struct engine *g, const struct machine_spec *s, const struct err *refusal, int round)
+{
+    const struct engine_cloud *cloud = machine_cloud(g, s->cloud);
+    struct err ignored;
+
+    if (refusal->kind != ERR_AUTH || round < DENIED_ROUNDS || cloud == NULL || cloud->ops->list == NULL)
+        return false;
+    return cloud->ops->list(cloud->provider, s->region, see_none, NULL, &ignored) == 0;
 }
 
 void machine_ref(const struct machine *m, struct instance *ref)

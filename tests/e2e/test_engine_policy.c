@@ -145,6 +145,24 @@ static void test_engine_policy__a_plan_of_which_nothing_is_allowed_any_more_is_g
     assert_int_equal(memcloud_made(w->aws), 0);
 }
 
+static void test_engine_policy__what_good_credentials_may_not_have_is_given_up_after_some_rounds(void **state)
+{
+    struct bed *w = *state;
+    AUTO_J j = {0};
+    int64_t id;
+
+    memcloud_refuse(w->aws, "single", ERR_AUTH, 0);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    assert_true(memcloud_wait_calls(w->aws, 1, BED_WAIT_MS));
+    assert_true(bed_settle(w));
+    bed_wait_want(w, id, WANT_MACHINE, &j); /* it may pass: rights take their time */
+    for (int i = 0; i < 12; i++)
+        bed_pass(w, 6 * 60 * 1000);
+    bed_wait_want(w, id, WANT_REFUSED, &j);
+    assert_non_null(strstr(j.reason, "candidate 1 (aws r single): refused as the test asked (auth)"));
+    assert_int_equal(memcloud_made(w->aws), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
@@ -154,6 +172,7 @@ int main(void)
         CASE(test_engine_policy__a_job_with_nothing_left_is_refused_with_every_reason),
         CASE(test_engine_policy__a_cap_on_prices_allows_nothing_whose_price_is_unknown),
         CASE(test_engine_policy__a_plan_is_judged_again_before_each_launch),
+        CASE(test_engine_policy__what_good_credentials_may_not_have_is_given_up_after_some_rounds),
         CASE(test_engine_policy__a_plan_of_which_nothing_is_allowed_any_more_is_given_up),
     };
 
