@@ -20,7 +20,7 @@ struct decision {
     struct store_cause cause;    /* why it waits or is refused */
     const struct choice *choice; /* NULL: it did not come to that */
     int64_t now_ms;
-    bool asks_idle; /* the file asks for warm runners */
+    struct idle_asks asks; /* which files ask for warm runners */
 };
 
 static struct verdict verdict_of(const struct decision *d)
@@ -70,7 +70,7 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
         return -1;
     if (d->want != WANT_MACHINE)
         return 0;
-    return idle_admitted(t, j, d->plan_json, d->asks_idle, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
+    return idle_admitted(t, j, d->plan_json, d->asks, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
 }
 
 static int record(const struct decision *decided, struct err *e)
@@ -199,7 +199,7 @@ static int plan_and_record(struct engine *g, const struct job *j, const struct l
     idle_learn_reach(g, j);
     return record(&(struct decision){.g = g,
                                      .j = j,
-                                     .asks_idle = asks_idle(l->file),
+                                     .asks = {asks_idle(l->file), l->org != NULL && asks_idle(l->org->global)},
                                      .want = WANT_MACHINE,
                                      .plan_json = plan,
                                      .reason = skipped != NULL ? skipped : "",

@@ -31,7 +31,7 @@ struct round {
     struct engine *g;
     struct idle_source source;
     int64_t now_ms, next_ms;
-    bool has_machines;
+    bool has_machines, told; /* told: what cannot be kept warm was said before */
     struct cirun_yml *file;
     struct want *wants;
     size_t n;
@@ -91,6 +91,14 @@ static int read_anew(struct round *r, const struct task *task, struct err *e)
 
 /* --- what it asks for --------------------------------------------------------------------------------------------- */
 
+/* Said when the file was read, not at each turn. */
+static void refuse_one(const struct round *r, const struct cirun_runner *runner, const char *why)
+{
+    if (!r->told)
+        log_warn(EV("idle.refused"), FS("repo", r->source.repo), FS("runner", runner->name),
+                 FI("line", runner->idle.line), FS("reason", why));
+}
+
 static void add_want(struct round *r, const struct cirun_runner *runner)
 {
     /* a job that asks for nothing but these is never served from an organisation's file */
@@ -100,15 +108,12 @@ static void add_want(struct round *r, const struct cirun_runner *runner)
 
     memset(w, 0, sizeof(*w));
     w->spec = &runner->idle;
-    if (!idle_pool_id(r->source.id, runner->name, w->pool)) {
-        log_warn(EV("idle.refused"), FS("repo", r->source.repo), FS("reason", "a runner's name is too long"));
-        return;
-    }
-    if (idle_recipe_make(r->g, runner, system_labels, &w->recipe, &why)) {
-        log_warn(EV("idle.refused"), FS("repo", r->source.repo), FS("runner", runner->name), FE(&why));
-        return;
-    }
-    r->n++;
+    if (!idle_pool_id(r->source.id, runner->name, w->pool))
+        refuse_one(r, runner, "the runner's name is too long");
+    else if (idle_recipe_make(r->g, runner, system_labels, &w->recipe, &why))
+        refuse_one(r, runner, why.msg);
+    else
+        r->n++;
 }
 
 static void find_wants(struct round *r)
@@ -332,7 +337,8 @@ int idle_task(struct engine *g, const struct task *task, struct task_next *next,
         return -1;
     if (!q.found)
         return 0;
-    if (r.now_ms >= r.source.read_ms + READ_EVERY_MS && read_anew(&r, task, e))
+    r.told = r.now_ms < r.source.read_ms + READ_EVERY_MS;
+    if (!r.told && read_anew(&r, task, e))
         return -1;
     find_wants(&r);
     if (workers_write(g, strike_tx, &r, e))

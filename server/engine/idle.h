@@ -54,9 +54,12 @@ bool idle_labels_fit(const char *runner_labels_json, const char *job_labels_json
 /* SOURCE/NAME; false: the name is too long for it. */
 bool idle_pool_id(const char *source, const char *runner, char out[IDLE_POOL_MAX]);
 void idle_label_key(const char *pool, char out[IDLE_POOL_MAX + 16]);
-/* A job was admitted: pools of its runner are in use. asks: the file that was read for it asks for warm runners, so
- * its repository is a source from now on. */
-int idle_admitted(struct store_tx *t, const struct job *j, const char *plan_json, bool asks, int64_t now_ms,
+/* A job was admitted: pools of its runner are in use. Which of the files that were read for it ask for warm runners:
+ * they are sources from now on. */
+struct idle_asks {
+    bool repo, org;
+};
+int idle_admitted(struct store_tx *t, const struct job *j, const char *plan_json, struct idle_asks asks, int64_t now_ms,
                   struct err *e) MUST_USE;
 /* Something was pushed to a default branch (EVENT_PUSH of github/event.h). */
 int idle_pushed(struct store_tx *t, const struct job *where, int64_t now_ms, struct err *e) MUST_USE;

@@ -10,6 +10,11 @@
 
 #define REACH_MS (10 * 60 * 1000)
 
+#define LIMITED                                                                                                        \
+    "run_only_when_triggered_by at the top of the file, or of the organisation's, limits who gets machines, and "      \
+    "GitHub "                                                                                                          \
+    "gives a warm runner to any job whose labels fit"
+
 bool idle_is_org(const struct idle_source *s)
 {
     return strchr(s->repo, '/') == NULL;
@@ -71,14 +76,34 @@ static int read_text(struct engine *g, struct idle_source *s, const struct githu
     return 0;
 }
 
+/* Does the top of a file limit all of its runners to a team? What cannot be read may do so. NULL: there is none. */
+static bool is_limited(const struct cirun_yml *file)
+{
+    return file != NULL && (file->doc == NULL || yaml_get(yaml_root(file->doc), "run_only_when_triggered_by") != NULL);
+}
+
+static bool text_is_limited(const struct idle_source *s)
+{
+    struct cirun_yml *file = s->text != NULL ? cirun_yml_parse(s->text, strlen(s->text), IDLE_FILE) : NULL;
+    bool yes = is_limited(file);
+
+    cirun_yml_free(file);
+    return yes;
+}
+
 static int read_repo_file(struct engine *g, struct idle_source *s, struct err *e)
 {
     struct github_repo repo = {s->installation_id, s->repo_id, s->repo};
+    AUTO_CACHE_REF struct cache_ref *ref = NULL;
+    const struct org_files *org;
     struct github_repo_info info;
+    const char *why;
 
-    if (github_repo_get(g->c.github, &repo, &info, e) || read_text(g, s, &repo, IDLE_FILE, e))
+    if (github_repo_get(g->c.github, &repo, &info, e) || read_text(g, s, &repo, IDLE_FILE, e) ||
+        lookup_org(g, s->installation_id, s->repo, &ref, &org, e))
         return -1;
-    say_refused(s, refusal(g, &info));
+    why = refusal(g, &info);
+    say_refused(s, why == NULL && (is_limited(org->global) || text_is_limited(s)) ? LIMITED : why);
     return 0;
 }
 
@@ -126,7 +151,7 @@ static int read_org_file(struct engine *g, struct idle_source *s, struct err *e)
     if (read_text(g, s, &repo, IDLE_ORG_FILE, e) || has_access_file(g, &repo, &has_access, e) ||
         github_org_group_get(g->c.github, &org, &group, e))
         return -1;
-    say_refused(s, org_refusal(g, &group, has_access));
+    say_refused(s, text_is_limited(s) ? LIMITED : org_refusal(g, &group, has_access));
     return 0;
 }
 

@@ -58,21 +58,42 @@ static int use(struct store_tx *t, const char *source, const char *runner, int64
     return known ? wake(t, source, now_ms, e) : 0;
 }
 
-int idle_admitted(struct store_tx *t, const struct job *j, const char *plan_json, bool asks, int64_t now_ms,
+/* A file that asks for warm runners: it is read if it was not for a while. */
+static int know(struct store_tx *t, const struct idle_source *source, int64_t now_ms, struct err *e)
+{
+    bool stale;
+
+    if (store_idle_source_know(t, source, now_ms - FILE_STALE_MS, &stale, e))
+        return -1;
+    return stale ? wake(t, source->id, now_ms, e) : 0;
+}
+
+static struct idle_source repo_source(const struct job *j)
+{
+    struct idle_source s = {.installation_id = j->installation_id, .repo_id = j->repo_id, .repo = j->repo};
+
+    (void)snprintf(s.id, sizeof(s.id), "%s", sources_of(j).repo);
+    return s;
+}
+
+static struct idle_source org_source(const struct job *j, char *owner)
+{
+    struct idle_source s = {.installation_id = j->installation_id, .repo = owner};
+
+    (void)snprintf(s.id, sizeof(s.id), "%s", sources_of(j).org);
+    return s;
+}
+
+int idle_admitted(struct store_tx *t, const struct job *j, const char *plan_json, struct idle_asks asks, int64_t now_ms,
                   struct err *e)
 {
     const struct job_sources s = sources_of(j);
-    struct idle_source source = {
-        .installation_id = j->installation_id, .repo_id = j->repo_id, .repo = j->repo, .text = NULL};
-    AUTO_FREE char *runner = NULL;
+    AUTO_FREE char *runner = NULL, *owner = mem_strndup(j->repo, strcspn(j->repo, "/"));
+    const struct idle_source repo = repo_source(j), org = org_source(j, owner);
     struct err ignored;
     char spec[65];
-    bool stale = false;
 
-    (void)snprintf(source.id, sizeof(source.id), "%s", s.repo);
-    if (asks && store_idle_source_know(t, &source, now_ms - FILE_STALE_MS, &stale, e))
-        return -1;
-    if (stale && wake(t, source.id, now_ms, e))
+    if ((asks.repo && know(t, &repo, now_ms, e)) || (asks.org && know(t, &org, now_ms, e)))
         return -1;
     if (idle_plan_spec(plan_json, spec, &runner, &ignored))
         return 0;
@@ -95,20 +116,12 @@ static int touch(struct store_tx *t, const struct idle_source *source, bool name
 
 int idle_pushed(struct store_tx *t, const struct job *where, int64_t now_ms, struct err *e)
 {
-    struct idle_source source = {.installation_id = where->installation_id, .repo_id = where->repo_id};
-    const struct job_sources s = sources_of(where);
-    AUTO_FREE char *org = NULL;
+    AUTO_FREE char *owner = mem_strndup(where->repo, strcspn(where->repo, "/"));
+    const struct idle_source repo = repo_source(where), org = org_source(where, owner);
 
-    source.repo = where->repo;
-    (void)snprintf(source.id, sizeof(source.id), "%s", s.repo);
-    if (touch(t, &source, where->name != NULL && strcmp(where->name, IDLE_FILE) == 0, now_ms, e))
+    if (touch(t, &repo, where->name != NULL && strcmp(where->name, IDLE_FILE) == 0, now_ms, e))
         return -1;
-    if (!text_has_suffix(where->repo, "/" IDLE_ORG_REPO))
-        return 0;
-    org = mem_strndup(where->repo, strcspn(where->repo, "/"));
-    source = (struct idle_source){.installation_id = where->installation_id, .repo = org};
-    (void)snprintf(source.id, sizeof(source.id), "%s", s.org);
-    return touch(t, &source, where->name != NULL, now_ms, e);
+    return text_has_suffix(where->repo, "/" IDLE_ORG_REPO) ? touch(t, &org, where->name != NULL, now_ms, e) : 0;
 }
 
 /* --- a machine's way out of its pool, and back ------------------------------------------------------------------- */
@@ -141,7 +154,8 @@ int idle_claim(struct store_tx *t, const struct job *j, int64_t now_ms, bool *cl
     if (!*claimed)
         return 0;
     if (store_idle_machine_get(t, m.name, &row, &found, e) || store_idle_claim(t, m.name, j, e) ||
-        store_event_add(t, now_ms, j->id, m.name, "machine.claimed", "a warm runner fits this job", e))
+        store_event_add(t, now_ms, j->id, m.name, "machine.claimed", "a warm runner fits this job", e) ||
+        store_task_put(t, TASK_MACHINE, m.name, TASK_CHECK, now_ms + CHECK_FIRST_MS, e)) /* is it really there? */
         return -1;
     return found ? wake(t, row.source, now_ms, e) : 0;
 }

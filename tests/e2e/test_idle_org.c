@@ -164,6 +164,22 @@ static void test_idle_org__none_where_access_is_restricted_or_strangers_are_reac
     assert_true(memcloud_wait_live(w->aws, 0, BED_WAIT_MS));
 }
 
+static void test_idle_org__who_limits_everybody_to_a_team_has_no_warm_runners_anywhere(void **state)
+{
+    struct bed *w = *state;
+    char text[600];
+
+    (void)snprintf(text, sizeof(text), "run_only_when_triggered_by: core\n%s", runner);
+    sim_github_put_file(w->gh, HOME, "main", ".cirun.global.yml", text);
+    push_home(w);
+    sim_github_put_file(w->gh, "acme/train", "main", ".cirun.yml", runner);
+    deliver_push(w->g,
+                 &(struct deliver_event){
+                     .installation_id = INSTALLATION, .repo_id = 21, .repo = "acme/train", .label = ".cirun.yml"});
+    assert_true(bed_settle(w));
+    assert_int_equal(memcloud_made(w->aws), 0);
+}
+
 static void test_idle_org__the_file_s_end_is_theirs(void **state)
 {
     struct bed *w = *state;
@@ -186,6 +202,7 @@ int main(void)
         T(a_public_repository_s_job_gets_a_machine_of_its_own),
         T(another_owner_s_event_does_not_touch_its_machines),
         T(none_where_access_is_restricted_or_strangers_are_reached),
+        T(who_limits_everybody_to_a_team_has_no_warm_runners_anywhere),
         T(the_file_s_end_is_theirs),
     };
 

@@ -318,6 +318,24 @@ static void test_idle_pool__a_lost_one_is_replaced_after_a_while(void **state)
     assert_int_equal(memcloud_live(w->aws), 1);
 }
 
+/* It died without a word: the job that counts on it does not wait for the next look in five minutes. */
+static void test_idle_pool__a_claimed_one_that_is_gone_is_found_out_soon_and_the_job_gets_another(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    push(w, "    idle: {replicas: 1}\n");
+    bed_pass(w, 2 * MINUTE_MS);
+    memcloud_lose(w->aws, bed_call(w->aws, 0).name);
+    id = queue(w, "cirun-warm");
+    assert_int_equal(memcloud_made(w->aws), 2); /* the pool's */
+    bed_pass(w, 31 * 1000);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE job_id = $1 AND state IN (2, 3)", id), 1);
+    assert_int_equal(memcloud_made(w->aws), 2); /* the other warm one, without a launch */
+    bed_pass(w, 40 * 1000);
+    assert_int_equal(memcloud_live(w->aws), 2); /* which is replaced, as one failed, after a while */
+}
+
 static void test_idle_pool__one_that_is_getting_old_is_replaced_before_its_lifetime_is_over(void **state)
 {
     struct bed *w = *state;
@@ -371,6 +389,7 @@ int main(void)
         T(a_public_repository_has_none_unless_forks_may_have_machines),
         T(what_fails_is_tried_again_later_and_later),
         T(a_lost_one_is_replaced_after_a_while),
+        T(a_claimed_one_that_is_gone_is_found_out_soon_and_the_job_gets_another),
         T(one_that_is_getting_old_is_replaced_before_its_lifetime_is_over),
         T(the_app_s_removal_ends_them),
     };
