@@ -84,12 +84,6 @@ int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, st
 /* --- decide.c: TASK_JOB */
 int decide_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
-/* --- sift.c: the operator's policy. ERR_INVALID: this candidate is not allowed */
-int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e) MUST_USE;
-/* Leaves what is not allowed out of *plan, which is NULL when nothing is left. *skipped: what and why, when that is
- * something; the caller frees it. A passing kind: what a candidate costs could not be asked for now. */
-int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;
-
 /* The chain of these runners, in order, as far as this build can boot them; ERR_INVALID with the reason when there is
  * none. Changes the list. The caller frees *plan. */
 int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n, char **plan, struct err *e) MUST_USE;
@@ -161,10 +155,6 @@ struct balance {
     int first_candidate; /* where new machines begin in their chain */
 };
 int balance_strike(struct store_tx *t, const struct balance *b, struct err *e) MUST_USE;
-/* Its halves, for room.c: marks and unmarks what is there, and tells how many machines are missing; a new machine for
- * the job that waits longest (*made = false: nobody waits who could have one). */
-int balance_missing(struct store_tx *t, const struct balance *b, int64_t *missing, struct err *e) MUST_USE;
-int balance_want(struct store_tx *t, const struct balance *b, bool *made, struct err *e) MUST_USE;
 
 /* --- release.c: which runner a machine downloads */
 struct release *release_new(void);

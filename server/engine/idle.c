@@ -1,11 +1,12 @@
 #include "server/engine/idle.h"
-#include "server/engine/room.h"
 
 #include "server/base/clock.h"
 #include "server/base/id.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/metric.h"
+#include "server/engine/room.h"
+#include "server/store/store_room.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -177,7 +178,8 @@ static int see_machine(void *arg, const struct idle_machine *i, const struct mac
 }
 
 /* It ends as soon as GitHub agrees: nobody waits for it, and nobody is to be given it. */
-static int mark(struct round *r, struct store_tx *t, const char *name, struct err *e)
+static int mark(struct store_tx *t, const struct engine *g, const char *name, int64_t now_ms, const char *why,
+                struct err *e)
 {
     AUTO_MACHINE struct machine m = {0};
     enum machine_state was;
@@ -190,25 +192,39 @@ static int mark(struct round *r, struct store_tx *t, const char *name, struct er
     if (m.state == M_WANTED && m.launched_ms == 0 && m.runner_id == 0) {
         m.state = M_ENDING;
         return store_machine_update(t, &m, was, &changed, e) || store_idle_machine_drop(t, name, e) ||
-                       store_task_put(t, TASK_MACHINE, name, TASK_TEARDOWN, r->now_ms, e) ||
-                       store_event_add(t, r->now_ms, 0, name, "machine.dropped", "no warm runner is needed any more", e)
+                       store_task_put(t, TASK_MACHINE, name, TASK_TEARDOWN, now_ms, e) ||
+                       store_event_add(t, now_ms, 0, name, "machine.dropped", why, e)
                    ? -1
                    : 0;
     }
-    m.surplus_ms = r->now_ms > r->g->c.idle_grace_ms ? r->now_ms - r->g->c.idle_grace_ms : 1;
+    m.surplus_ms = now_ms > g->c.idle_grace_ms ? now_ms - g->c.idle_grace_ms : 1;
     return store_machine_update(t, &m, was, &changed, e) ||
-                   store_task_put(t, TASK_MACHINE, name, TASK_CHECK, r->now_ms, e) ||
-                   store_event_add(t, r->now_ms, 0, name, "machine.surplus", "no warm runner is needed any more", e)
+                   store_task_put(t, TASK_MACHINE, name, TASK_CHECK, now_ms, e) ||
+                   store_event_add(t, now_ms, 0, name, "machine.surplus", why, e)
                ? -1
                : 0;
 }
 
-static int unmark(struct round *r, struct store_tx *t, const char *name, struct err *e)
+int idle_yield(struct store_tx *t, const struct engine *g, int64_t repo_id, int64_t now_ms, struct err *e)
+{
+    char name[sizeof(((struct machine *)NULL)->name)];
+    int64_t jobs, leaving;
+    bool found;
+
+    if (store_queue_jobs(t, repo_id, &jobs, e) || store_idle_leaving(t, repo_id, &leaving, e))
+        return -1;
+    if (leaving >= jobs)
+        return 0; /* their room is on its way */
+    if (store_idle_spare(t, repo_id, name, &found, e))
+        return -1;
+    return found ? mark(t, g, name, now_ms, "jobs wait for room", e) : 0;
+}
+
+static int unmark(struct store_tx *t, const char *name, struct err *e)
 {
     AUTO_MACHINE struct machine m = {0};
     bool found, changed;
 
-    (void)r;
     if (store_machine_get(t, name, &m, &found, e))
         return -1;
     m.surplus_ms = 0;
@@ -248,7 +264,8 @@ static int want_one(struct round *r, struct store_tx *t, const struct want *w, s
                : 0;
 }
 
-static int fill(struct round *r, struct store_tx *t, struct want *w, struct err *e)
+/* Those that were marked and are not gone yet come first. */
+static int unmark_some(struct round *r, struct store_tx *t, struct want *w, struct err *e)
 {
     size_t index = (size_t)(w - r->wants);
 
@@ -257,15 +274,17 @@ static int fill(struct round *r, struct store_tx *t, struct want *w, struct err 
 
         if (row->want != index || !row->keep || !row->surplus)
             continue;
-        if (unmark(r, t, row->name, e))
+        if (unmark(t, row->name, e))
             return -1;
         w->have++;
     }
-    if (w->have < w->replicas && w->state.retry_ms > r->now_ms) {
-        next_at(r, w->state.retry_ms);
-        return 0;
-    }
-    for (; w->have < w->replicas; w->have++) {
+    return 0;
+}
+
+static int fill(struct round *r, struct store_tx *t, struct want *w, struct err *e)
+{
+    while (w->have < w->replicas) {
+        int have = w->have;
         bool spare;
 
         if (room_spare(t, r->g, r->source.repo_id, r->now_ms, &spare, e))
@@ -274,8 +293,17 @@ static int fill(struct round *r, struct store_tx *t, struct want *w, struct err 
             next_at(r, r->now_ms + ROOM_AGAIN_MS);
             return 0;
         }
+        if (unmark_some(r, t, w, e))
+            return -1;
+        if (w->have > have)
+            continue;
+        if (w->state.retry_ms > r->now_ms) {
+            next_at(r, w->state.retry_ms);
+            return 0;
+        }
         if (want_one(r, t, w, e))
             return -1;
+        w->have++;
     }
     return 0;
 }
@@ -288,7 +316,7 @@ static int drain(struct round *r, struct store_tx *t, struct err *e)
 
         if (row->surplus || (w != NULL && w->have <= w->replicas))
             continue;
-        if (mark(r, t, row->name, e))
+        if (mark(t, r->g, row->name, r->now_ms, "no warm runner is needed any more", e))
             return -1;
         if (w != NULL)
             w->have--;

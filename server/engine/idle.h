@@ -26,6 +26,8 @@
 
 /* --- idle.c: TASK_IDLE; its subject is a source's id */
 int idle_task(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+/* Jobs wait for room, in all or in this repository (0 = in all): one warm machine gives its own up. */
+int idle_yield(struct store_tx *t, const struct engine *g, int64_t repo_id, int64_t now_ms, struct err *e) MUST_USE;
 
 /* --- idle_file.c: a source's file, read anew; judged: the last good version stays, what must not be kept warm is
  * refused. Fails only when nothing could be learned (ERR_RETRY and the like). */

@@ -42,4 +42,13 @@ int policy_judge(const struct policy *p, const struct machine_spec *s, const str
 int policy_check(const struct policy *p, const struct provider_ops *ops, struct provider *provider,
                  const struct machine_spec *s, double price, struct err *e) MUST_USE;
 
+struct engine;
+struct plan;
+
+/* sift.c, for the engine: a candidate under its policy. ERR_INVALID: it is not allowed. */
+int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e) MUST_USE;
+/* Leaves what is not allowed out of *plan, which is NULL when nothing is left. *skipped: what and why, when that is
+ * something; the caller frees it. A passing kind: what a candidate costs could not be asked for now. */
+int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;
+
 #endif

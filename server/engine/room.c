@@ -8,12 +8,14 @@
  *
  * All of it happens in the transaction of what caused it, so that a crash leaves neither a job that nobody serves nor a
  * machine beyond a limit. A machine that nobody waits for any more keeps no job waiting: its grace ends. Warm machines
- * that stand idle count as all do; whoever keeps them marks those as surplus that others may need.
+ * that stand idle count as all do; while jobs wait none is made, and one gives its room up for each that waits.
  */
 #include "server/engine/room.h"
+
 #include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
+#include "server/engine/idle.h"
 #include "server/store/store_room.h"
 
 #include <stdio.h>
@@ -160,7 +162,7 @@ static int tell_newest(struct store_tx *t, const struct balance *b, const struct
 
 /* --- room may have come ------------------------------------------------------------------------------------------- */
 
-/* Nobody waits for it, and others wait for room: its grace is over. One at a time. */
+/* Nobody waits for it, and others wait for room: its grace is over. One at a time; where there is none, a warm one. */
 static int yield_one(struct store_tx *t, const struct engine *g, int64_t now_ms, struct err *e)
 {
     AUTO_MACHINE struct machine m = {0};
@@ -169,7 +171,9 @@ static int yield_one(struct store_tx *t, const struct engine *g, int64_t now_ms,
 
     if (store_machine_surplus(t, &m, &found, e))
         return -1;
-    if (!found || m.surplus_ms <= over_ms)
+    if (!found)
+        return idle_yield(t, g, 0, now_ms, e);
+    if (m.surplus_ms <= over_ms)
         return 0;
     m.surplus_ms = over_ms > 0 ? over_ms : 1;
     return store_machine_update(t, &m, m.state, &changed, e) ||
@@ -243,6 +247,8 @@ static int hold(struct store_tx *t, const struct balance *b, const struct room *
     if (r->why == ROOM_OPEN) /* others wait too: whose turn is it? */
         return room_admit(t, b->g, b->now_ms, e);
     if (r->why == ROOM_FULL && yield_one(t, b->g, b->now_ms, e))
+        return -1;
+    if (r->why == ROOM_REPO_FULL && idle_yield(t, b->g, b->repo_id, b->now_ms, e))
         return -1;
     return tell_newest(t, b, r, e);
 }

@@ -4,6 +4,11 @@
 
 #include "server/engine/engine_int.h"
 
+/* The halves of balance_strike: marks and unmarks what is there, and tells how many machines are missing; a new machine
+ * for the job that waits longest (*made = false: nobody waits who could have one). */
+int balance_missing(struct store_tx *t, const struct balance *b, int64_t *missing, struct err *e) MUST_USE;
+int balance_want(struct store_tx *t, const struct balance *b, bool *made, struct err *e) MUST_USE;
+
 /* So many machines are missing: they are made where there is room, and the rest waits for it. */
 int room_fill(struct store_tx *t, const struct balance *b, int64_t missing, struct err *e) MUST_USE;
 /* Room may have come. */

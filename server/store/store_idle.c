@@ -256,6 +256,30 @@ int store_idle_find(struct store_tx *t, const char *source, const char *or_sourc
     return 0;
 }
 
+int store_idle_spare(struct store_tx *t, int64_t repo_id, char name[64], bool *found, struct err *e)
+{
+    AUTO(rows_clear) struct idle_rows r = {NULL, 0};
+
+    if (tx_read(t,
+                "SELECT " IDLE_COLUMNS " FROM idle_machine i JOIN machine m ON m.name = i.name"
+                " WHERE i.claimed = 0 AND m.state < 4 AND m.surplus_ms = 0 AND ($1 = 0 OR m.repo_id = $1)"
+                " ORDER BY m.state, m.created_ms DESC, m.name DESC LIMIT 1",
+                VALS(DB_I(repo_id)), collect, &r, e))
+        return -1;
+    *found = r.n > 0;
+    if (r.n > 0)
+        memcpy(name, r.list[0].name, sizeof(r.list[0].name));
+    return 0;
+}
+
+int store_idle_leaving(struct store_tx *t, int64_t repo_id, int64_t *out, struct err *e)
+{
+    return tx_read(t,
+                   "SELECT count(*) FROM machine WHERE state < 6 AND (state = 5 OR (state < 4 AND surplus_ms > 0))"
+                   " AND ($1 = 0 OR repo_id = $1)",
+                   VALS(DB_I(repo_id)), row_i64, out, e);
+}
+
 int store_idle_claim(struct store_tx *t, const char *name, const struct job *j, struct err *e)
 {
     return tx_write(t, "UPDATE idle_machine SET claimed = 1 WHERE name = $1", VALS(DB_S(name)), NULL, NULL, NULL, e) ||

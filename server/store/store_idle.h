@@ -69,6 +69,10 @@ int store_idle_machines(struct store_tx *t, const char *source, store_idle_fn *e
 typedef bool store_idle_fits_fn(void *arg, const struct machine *m);
 int store_idle_find(struct store_tx *t, const char *source, const char *or_source, const char *spec,
                     store_idle_fits_fn *fits, void *arg, struct machine *out, bool *found, struct err *e) MUST_USE;
+/* The unclaimed and unmarked machine before BUSY that is the least useful; repo_id 0 = of any repository. */
+int store_idle_spare(struct store_tx *t, int64_t repo_id, char name[64], bool *found, struct err *e) MUST_USE;
+/* Machines, whoever's, that are about to give their room up: ENDING, or before BUSY and marked. */
+int store_idle_leaving(struct store_tx *t, int64_t repo_id, int64_t *out, struct err *e) MUST_USE;
 /* Are jobs of this repository given its organisation's runners? *asked_ms: when GitHub said so; 0 = never. */
 int store_idle_reach_get(struct store_tx *t, int64_t repo_id, bool *reaches, int64_t *asked_ms, struct err *e) MUST_USE;
 int store_idle_reach_put(struct store_tx *t, int64_t repo_id, bool reaches, int64_t asked_ms, struct err *e) MUST_USE;

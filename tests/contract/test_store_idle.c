@@ -179,7 +179,8 @@ static void test_store_idle__the_oldest_that_is_up_is_claimed_and_comes_back(voi
     struct hand *h = *state;
     struct store_tx *t = hand_begin(h);
     struct job j = {.id = 77, .repo_id = 5};
-    char names[16] = {0}, key[] = "gpu";
+    int64_t leaving;
+    char spare[64], names[16] = {0}, key[] = "gpu";
     AUTO_MACHINE struct machine m = {0};
     struct store_balance b;
     struct idle_machine row;
@@ -195,6 +196,13 @@ static void test_store_idle__the_oldest_that_is_up_is_claimed_and_comes_back(voi
     add(t, "f", M_IDLE, NOW + 1, 0);
     assert_ok(store_idle_machines(t, "r5", list_one, names, &e), e);
     assert_string_equal(names, "cbfae");
+    assert_ok(store_idle_spare(t, 0, spare, &found, &e), e);
+    assert_true(found);
+    assert_string_equal(spare, "c");
+    assert_ok(store_idle_spare(t, 6, spare, &found, &e), e);
+    assert_false(found);
+    assert_ok(store_idle_leaving(t, 5, &leaving, &e), e);
+    assert_int_equal(leaving, 1);
     find(t, "", "b");
     find(t, "b", "a");
     assert_ok(store_idle_claim(t, "b", &j, &e), e);

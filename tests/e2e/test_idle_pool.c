@@ -367,6 +367,58 @@ static void test_idle_pool__the_app_s_removal_ends_them(void **state)
     assert_int_equal(memcloud_live(w->aws), 0);
 }
 
+static void limit(struct bed *w, struct engine_limits limits)
+{
+    bed_down(w);
+    w->limits = limits;
+    bed_up(w);
+}
+
+static void test_idle_pool__where_all_room_is_warm_a_waiting_job_gets_some_and_it_comes_back_after_it(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    limit(w, (struct engine_limits){.machines = 2});
+    push(w, "    idle: {replicas: 3}\n");
+    assert_int_equal(memcloud_live(w->aws), 2); /* the limit is theirs too */
+    id = queue(w, "cirun-cold");
+    for (int i = 0; i < 4 && memcloud_live(w->gcp) == 0; i++)
+        bed_pass(w, MINUTE_MS);
+    assert_int_equal(memcloud_live(w->gcp), 1);
+    assert_int_equal(memcloud_live(w->aws), 1);
+    bed_deliver(w, id, JOB_RUNNING, "cirun-cold", bed_call(w->gcp, 0).name);
+    bed_deliver(w, id, JOB_DONE, "cirun-cold", bed_call(w->gcp, 0).name);
+    for (int i = 0; i < 4 && memcloud_live(w->aws) < 2; i++)
+        bed_pass(w, MINUTE_MS);
+    assert_int_equal(memcloud_live(w->aws), 2);
+}
+
+static void test_idle_pool__a_job_that_fits_needs_no_room_for_it_is_there(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    limit(w, (struct engine_limits){.machines = 2});
+    push(w, "    idle: {replicas: 2}\n");
+    id = queue(w, "cirun-warm");
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE job_id = $1 AND state IN (2, 3)", id), 1);
+    assert_int_equal(memcloud_made(w->aws), 2);
+}
+
+static void test_idle_pool__a_repository_s_own_limit_is_shared_with_its_warm_machines(void **state)
+{
+    struct bed *w = *state;
+
+    limit(w, (struct engine_limits){.machines_per_repository = 2});
+    push(w, "    idle: {replicas: 2}\n");
+    (void)queue(w, "cirun-warm--9");
+    for (int i = 0; i < 4 && bed_number(w, "SELECT count(*) FROM machine WHERE job_id > $1 AND state = 2", 0) == 0; i++)
+        bed_pass(w, MINUTE_MS);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE job_id > $1 AND state = 2", 0), 1);
+    assert_int_equal(warm(w), 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_idle_pool__##name, setup, bed_teardown)
 
 int main(void)
@@ -392,6 +444,9 @@ int main(void)
         T(a_claimed_one_that_is_gone_is_found_out_soon_and_the_job_gets_another),
         T(one_that_is_getting_old_is_replaced_before_its_lifetime_is_over),
         T(the_app_s_removal_ends_them),
+        T(where_all_room_is_warm_a_waiting_job_gets_some_and_it_comes_back_after_it),
+        T(a_job_that_fits_needs_no_room_for_it_is_there),
+        T(a_repository_s_own_limit_is_shared_with_its_warm_machines),
     };
 
     return cmocka_run_group_tests_name("idle_pool", tests, NULL, NULL);
