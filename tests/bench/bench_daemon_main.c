@@ -120,6 +120,7 @@ static struct daemon_child *start_daemon(const struct world *w, const char *name
 
     env_sound(&env, w->dir);
     (void)snprintf(url, sizeof(url), "sqlite:%s/%s.db", w->dir, name);
+    env_without_limits(&env);
     env_set(&env, "MUSTER_STORE", url);
     env_set(&env, "MUSTER_WEBHOOK_SECRET", SECRET);
     env_set(&env, "GITHUB_API_URL", sim_github_url(w->gh));

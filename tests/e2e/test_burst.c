@@ -34,6 +34,7 @@ static int setup(void **state)
         .boot_ms = 30, .work_ms = 100, .machines_keep_power = true, .seed = (uint64_t)number("BURST_SEED", 42)});
 
     *state = w;
+    env_without_limits(&w->env);
     return world_daemon_up(w) ? 0 : -1;
 }
 

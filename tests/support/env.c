@@ -77,3 +77,10 @@ void env_sound(struct env *env, const char *dir)
     env_addf(env, "AWS_SECRET_ACCESS_KEY=another-secret-nobody-sees");
     env_addf(env, "AWS_REGION=eu-west-1");
 }
+
+void env_without_limits(struct env *env)
+{
+    env_set(env, "MUSTER_LIMITS_MACHINES", "1000000");
+    env_set(env, "MUSTER_LIMITS_MACHINES_PER_REPOSITORY", "1000000");
+    env_set(env, "MUSTER_LIMITS_LAUNCHES_PER_MINUTE", "1000000");
+}

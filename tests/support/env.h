@@ -15,7 +15,9 @@ struct env {
 };
 #define AUTO_ENV AUTO(env_clear)
 
-void env_addf(struct env *env, const char *fmt, ...) PRINTF(2, 3);  /* "NAME=value" */
+void env_addf(struct env *env, const char *fmt, ...) PRINTF(2, 3); /* "NAME=value" */
+/* No limit of muster's own keeps a storm of jobs waiting. */
+void env_without_limits(struct env *env);
 void env_set(struct env *env, const char *name, const char *value); /* replaces; NULL removes */
 void env_clear(struct env *env);
 
