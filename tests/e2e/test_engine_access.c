@@ -208,11 +208,14 @@ static void test_access__a_repository_that_the_app_cannot_read_is_told_and_asked
     size_t tokens;
 
     is_refused(w, id, "octo/.cirun is not there, or the App has no access to it");
+    assert_true(bed_settle(w)); /* what the pull request is told takes a token of its own, once */
     tokens = bed_asked(w, SIM_GH_TOKEN);
     is_refused(w, job_of(w, "alice", "alice", "push", "cirun-big"), "octo/.cirun");
+    assert_true(bed_settle(w));
     assert_int_equal(bed_asked(w, SIM_GH_TOKEN), tokens);
     clock_test_advance(60 * 1000);
     is_refused(w, job_of(w, "alice", "alice", "push", "cirun-big"), "octo/.cirun");
+    assert_true(bed_settle(w));
     assert_int_equal(bed_asked(w, SIM_GH_TOKEN), tokens + 1);
 }
 
