@@ -457,8 +457,8 @@ static int try_offers(struct hunt *h, const json_t *offers, bool *again, struct 
     *again = false;
     json_array_foreach(offers, i, offer)
     {
-        if (h->tries++ == MAX_TRIES)
-            return -1;
+        if (vast_offer_is_above(offer, h->spec.spot, h->r->max_hourly_usd, e) || h->tries++ == MAX_TRIES)
+            return -1; /* they come by price */
         if (rent(h, offer, e) == 0)
             return 0;
         if (e->kind != ERR_CAPACITY)
@@ -559,6 +559,8 @@ static int vast_price(struct provider *p, const struct machine_spec *s, double *
 
     if (vast_read_spec(s, &h.spec, e) || search(&h, &res, &offers, e))
         return -1;
+    if (json_array_size(offers) == 0)
+        return no_offer(&h, e);
     return vast_offer_price(json_array_get(offers, 0), s->spot, usd, e) ? rest_nonsense(&p->api, &searching, e) : 0;
 }
 

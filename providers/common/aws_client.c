@@ -114,16 +114,16 @@ int aws_client_ssm_parameter(const struct aws_client *c, const char *region, con
 /* https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html: three places of the
  * first partition and one in China have the price list. */
 int aws_client_pricing(const struct aws_client *c, const char *region, const json_t *question, json_t **out,
-                       struct err *e)
+                       struct aws_fault *fault, struct err *e)
 {
     AUTO_BUF struct buf url = BUF_INIT(1024);
     const char *place = text_has_prefix(region, "cn-") ? "cn-northwest-1" : "us-east-1";
     struct aws_service pricing = {.http = c->http, .region = place, .name = "pricing", .timeout_ms = c->timeout_ms};
     struct call call = {
         .service = &pricing, .action = "AWSPriceListService.GetProducts", .json = question, .json_out = out};
-    struct aws_fault fault;
 
+    *fault = (struct aws_fault){0};
     if (service_url(c, "pricing", place, &url, e) || buf_str(&url, &pricing.url, e))
         return -1;
-    return send_call(c, &call, &fault, e);
+    return send_call(c, &call, fault, e);
 }

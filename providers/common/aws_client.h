@@ -29,6 +29,6 @@ int aws_client_ssm_parameter(const struct aws_client *c, const char *region, con
 
 /* GetProducts of the price list that stands nearest to a region's partition; the caller owns *out. */
 int aws_client_pricing(const struct aws_client *c, const char *region, const json_t *question, json_t **out,
-                       struct err *e) MUST_USE;
+                       struct aws_fault *fault, struct err *e) MUST_USE;
 
 #endif

@@ -139,11 +139,12 @@ static int make_question(const struct aws_price_of *what, json_t **out, struct e
 static int on_demand(const struct aws_client *c, const struct aws_price_of *what, double *usd, struct err *e)
 {
     AUTO_JSON json_t *question = NULL, *answer = NULL;
+    struct aws_fault fault;
 
     if (make_question(what, &question, e))
         return -1;
-    if (aws_client_pricing(c, what->region, question, &answer, e)) {
-        if (e->kind != ERR_AUTH)
+    if (aws_client_pricing(c, what->region, question, &answer, &fault, e)) {
+        if (strcmp(fault.code, "AccessDeniedException") != 0)
             return -1;
         *usd = -1; /* the account may launch machines, and not read the price list */
         return 0;

@@ -257,6 +257,16 @@ int vast_offer_price(const json_t *offer, bool spot, double *usd, struct err *e)
     return 0;
 }
 
+bool vast_offer_is_above(const json_t *offer, bool spot, double most, struct err *e)
+{
+    struct err ignored;
+    double usd;
+
+    if (most <= 0 || (vast_offer_price(offer, spot, &usd, &ignored) == 0 && usd >= 0 && usd <= most))
+        return false;
+    return err_set(e, ERR_CAPACITY, "vast_ai bundles.search: what is left costs more than %.4g USD an hour", most) != 0;
+}
+
 void vast_country(const char *place, char *out)
 {
     size_t n = strlen(place);

@@ -50,6 +50,9 @@ int vast_bid(const json_t *offer, json_t **out, struct err *e) MUST_USE;
 /* What an offer costs an hour, of a bid what we would bid; NULL = there is no offer, and *usd is below 0. */
 int vast_offer_price(const json_t *offer, bool spot, double *usd, struct err *e) MUST_USE;
 
+/* Is it dearer than most USD an hour (0 = any price will do)? Then ERR_CAPACITY is in *e. */
+bool vast_offer_is_above(const json_t *offer, bool spot, double most, struct err *e);
+
 /* The country in "California, US" or "US"; "" when there is none. out holds 3 bytes or more. */
 void vast_country(const char *place, char *out);
 

@@ -54,10 +54,8 @@ void provision_begin(struct request *r)
 
     if (c->provision == NULL || c->n_api_tokens == 0)
         request_decide(r, ANSWER_NOT_FOUND);
-    else if (too_many(r->x))
-        request_decide(r, ANSWER_TOO_MANY);
-    else if (!is_entitled(r))
-        request_decide(r, ANSWER_NO_API_TOKEN);
+    else if (!is_entitled(r)) /* who only knocks is counted, and keeps no machine from its bootstrap */
+        request_decide(r, too_many(r->x) ? ANSWER_TOO_MANY : ANSWER_NO_API_TOKEN);
 }
 
 /* As we make them; a NUL in it ends no name. */

@@ -12,7 +12,8 @@ struct rule {
 
 static size_t split(const struct conf *section, struct rule out[5])
 {
-    const struct policy none = {.privileged = true, .max_hourly_price = -1};
+    const struct policy none = {
+        .privileged = true, .max_hourly_price = -1, .offline = true}; /* no price is asked for */
     struct policy all;
 
     policy_read(section, &all);

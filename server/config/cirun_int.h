@@ -47,6 +47,8 @@ void cirun_check_map(struct cirun_reading *r, const struct yaml_node *map, const
                      const struct cirun_cloud *cloud);
 void cirun_check_key(struct cirun_reading *r, const struct cirun_key *k, const struct yaml_node *value,
                      const struct cirun_cloud *cloud);
+/* Does a key that is none look as if it restricted who is served? Without case in what it looks like. */
+bool cirun_is_restriction(const char *key);
 void cirun_check_unknown(struct cirun_reading *r, const struct yaml_node *map, const struct cirun_map *known);
 void cirun_missing(struct cirun_reading *r, const struct yaml_node *at, const struct cirun_map *map,
                    const struct cirun_key *k);

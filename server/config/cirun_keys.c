@@ -317,7 +317,7 @@ static const struct cirun_key file_keys[] = {
      .type = CIRUN_TEXT,
      .flags = CIRUN_SET | CIRUN_RESTRICTS,
      .help = "Members of this team of the organisation alone get machines of this file. At the top of "
-             ".cirun.global.yml it holds for every repository of the organisation, in place of what their own runners "
+             ".cirun.global.yml it holds for every repository of the organisation, beside what their own runners "
              "say.",
      .example = "ml-team"},
 };

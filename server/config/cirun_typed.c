@@ -337,6 +337,14 @@ static bool is_restriction(const char *key, const struct cirun_key *near)
     return near != NULL && (near->flags & CIRUN_RESTRICTS) != 0;
 }
 
+bool cirun_is_restriction(const char *key)
+{
+    const char *names[CIRUN_MAX_KEYS], *near;
+
+    near = text_nearest(key, names, cirun_key_names(&cirun_runner_map, names));
+    return is_restriction(key, near != NULL ? cirun_key_find(&cirun_runner_map, near) : NULL);
+}
+
 static bool check_restriction(struct cirun_reading *r, const struct yaml_node *key, const char *const *names, size_t n)
 {
     const char *near = text_nearest(key->text, names, n);

@@ -204,7 +204,12 @@ static void read_top(struct cirun_reading *r, const struct yaml_node *root)
         const struct yaml_pair *pair = &root->pairs[i];
         const struct cirun_key *k = cirun_key_find(&cirun_file_map, pair->key->text);
 
-        if (k == NULL && (has_runners || !is_misplaced(pair->key, pair->value)))
+        if (k == NULL && has_runners && cirun_is_restriction(pair->key->text))
+            cirun_fail(r, pair->key, "unknown-restriction",
+                       "unknown key \"%.60s\" may be meant to restrict who gets machines, and is not ignored; what is "
+                       "known is run_only_when_triggered_by",
+                       pair->key->text);
+        else if (k == NULL && (has_runners || !is_misplaced(pair->key, pair->value)))
             cirun_unknown_key(r, pair->key, cirun_file_map.where, names, n);
         else if (k != NULL && k->of != &cirun_runner_map)
             cirun_check_key(r, k, pair->value, NULL);

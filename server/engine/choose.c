@@ -67,21 +67,21 @@ static int no_answer(const struct choosing *c, struct access_verdict *v, struct 
     return 0;
 }
 
-/* The teams that all people behind the run must be in, at most two. The organisation's word stands in place of what a
- * repository says of its own runners. false: there is a limit, and nobody can tell which. */
+/* The teams that all people behind the run must be in, at most three: each limit counts, whoever set it. false: there
+ * is a limit, and nobody can tell which. */
 static bool teams_of(const struct choosing *c, bool is_own, const struct cirun_runner *r, const char **teams, size_t *n)
 {
     const struct org_files *org = c->l->org;
     bool from_org = org != NULL && org->limit != ORG_TEAM_NONE;
 
     *n = 0;
-    if ((from_org && org->limit == ORG_TEAM_UNCLEAR) || (is_own && !from_org && c->own_limit == ORG_TEAM_UNCLEAR))
+    if ((from_org && org->limit == ORG_TEAM_UNCLEAR) || (is_own && c->own_limit == ORG_TEAM_UNCLEAR))
         return false;
     if (from_org)
         teams[(*n)++] = org->team;
-    else if (is_own && c->own_limit == ORG_TEAM_NAMED)
+    if (is_own && c->own_limit == ORG_TEAM_NAMED)
         teams[(*n)++] = c->own_team;
-    if (r->team != NULL && !(is_own && from_org))
+    if (r->team != NULL)
         teams[(*n)++] = r->team;
     return true;
 }
@@ -89,7 +89,7 @@ static bool teams_of(const struct choosing *c, bool is_own, const struct cirun_r
 static int check_teams(struct choosing *c, bool is_own, const struct cirun_runner *r, bool *asked,
                        struct access_verdict *v, struct err *e)
 {
-    const char *teams[2];
+    const char *teams[3];
     size_t n;
 
     if (!teams_of(c, is_own, r, teams, &n)) {

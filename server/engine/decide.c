@@ -69,7 +69,7 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     /* the installation may have been looked up meanwhile: merging fills it in */
     if (store_job_merge(t, j, &before, &moved, e) || access_tx(t, d, e) || verdict_put(t, d->g, &v, e))
         return -1;
-    if (d->want == WANT_REFUSED) /* it may have taken somebody's machine meanwhile */
+    if (d->want == WANT_REFUSED || d->want == WANT_NOTHING) /* it may have taken somebody's machine meanwhile */
         return guard_job(t, d->g, j->id, d->now_ms, e);
     if (d->want != WANT_MACHINE || j->state != JOB_QUEUED)
         return 0;
@@ -235,8 +235,10 @@ static int decide(struct engine *g, struct job *j, bool last_try, struct err *e)
     if (l.fork && !g->c.fork_jobs)
         return refuse(g, j, (struct store_cause){CAUSE_FORK, 0, 0},
                       "the run comes from a fork (or pull_request_target), and policy.fork_jobs denies those", e);
-    if (lookup_file(g, j, l.fork ? NULL : j->head_sha, &l, e))
-        return -1;
+    if (lookup_file(g, j, l.fork ? NULL : j->head_sha, &l, &why)) {
+        *e = why;
+        return why.kind == ERR_INVALID ? refuse(g, j, (struct store_cause){CAUSE_BAD_FILE, 0, 0}, why.msg, e) : -1;
+    }
     if (l.file != NULL && l.file->n_errors > 0 && cirun_yml_error(l.file, ".cirun.yml", &why))
         return refuse(g, j, first_error(l.file), why.msg, e);
     if (choose_runners(g, j, &l, last_try, &c, e))
@@ -299,7 +301,8 @@ int decide_job(struct engine *g, const struct task *task, struct task_next *next
         return -1;
     if (!r.found || (j.state != JOB_QUEUED && j.state != JOB_RUNNING) || j.want != WANT_UNDECIDED)
         return 0;
-    if (decide(g, &j, task->attempts >= ACCESS_TRIES, &cause))
+    /* who runs already is not ended for want of an answer */
+    if (decide(g, &j, task->attempts >= ACCESS_TRIES && j.state == JOB_QUEUED, &cause))
         return postpone(g, &j, task, &cause, next, e);
     release_refresh(g, &j);
     return 0;

@@ -50,7 +50,7 @@ static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
         return 0;
     if (machine_change_tx(t, &c, e))
         return -1;
-    return taken && c.applied ? guard_job(t, d->g, j->id, d->now_ms, e) : 0;
+    return taken && (c.applied || j->want != WANT_NOTHING) ? guard_job(t, d->g, j->id, d->now_ms, e) : 0;
 }
 
 static int apply(struct store_tx *t, struct delivery *d, int before, struct err *e)

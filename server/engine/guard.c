@@ -29,6 +29,13 @@ static int end_it(struct store_tx *t, struct engine *g, const struct job *j, int
     return 0;
 }
 
+/* Refused though it may have a machine: only none could be had. Everything else says that it may not, or not this one.
+ */
+static bool is_entitled(enum job_cause cause)
+{
+    return cause == CAUSE_BOOT || cause == CAUSE_CANDIDATES || cause == CAUSE_RUNNER || cause == CAUSE_LIMIT;
+}
+
 int guard_job(struct store_tx *t, struct engine *g, int64_t job_id, int64_t now_ms, struct err *e)
 {
     AUTO_JOB struct job j = {0};
@@ -44,9 +51,9 @@ int guard_job(struct store_tx *t, struct engine *g, int64_t job_id, int64_t now_
         (void)snprintf(id, sizeof(id), "%lld", (long long)j.id);
         return store_task_put(t, TASK_JOB, id, TASK_DECIDE, now_ms, e);
     }
-    if (j.want != WANT_REFUSED)
+    if (j.want == WANT_MACHINE)
         return 0;
-    if (store_cause_get(t, job_id, &cause, e))
+    if (j.want == WANT_REFUSED && store_cause_get(t, job_id, &cause, e))
         return -1;
-    return cause.cause == CAUSE_ACCESS || cause.cause == CAUSE_FORK ? end_it(t, g, &j, now_ms, e) : 0;
+    return is_entitled(cause.cause) ? 0 : end_it(t, g, &j, now_ms, e);
 }

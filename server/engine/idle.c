@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LATER_MS (60 * 1000)
 #define READ_EVERY_MS (10 * 60 * 1000) /* of a file that asks for warm runners; a push is told at once */
 #define MOST_PER_SOURCE 200
 
@@ -43,6 +44,7 @@ struct round {
         bool surplus;
     } * rows;
     size_t n_rows;
+    bool later; /* something that a plan needs could not be asked for now */
 };
 
 static void round_clear(struct round *r)
@@ -111,9 +113,10 @@ static void add_want(struct round *r, const struct cirun_runner *runner)
     w->spec = &runner->idle;
     if (!idle_pool_id(r->source.id, runner->name, w->pool))
         refuse_one(r, runner, "the runner's name is too long");
-    else if (idle_recipe_make(r->g, runner, system_labels, &w->recipe, &why))
+    else if (idle_recipe_make(r->g, runner, system_labels, &w->recipe, &why)) {
+        r->later = r->later || err_is_passing(&why); /* nothing is concluded from it */
         refuse_one(r, runner, why.msg);
-    else
+    } else
         r->n++;
 }
 
@@ -369,6 +372,10 @@ int idle_task(struct engine *g, const struct task *task, struct task_next *next,
     if (!r.told && read_anew(&r, task, e))
         return -1;
     find_wants(&r);
+    if (r.later) {
+        next->due_ms = r.now_ms + LATER_MS;
+        return 0;
+    }
     if (workers_write(g, strike_tx, &r, e))
         return -1;
     /* where nothing is asked for and nothing is left, a push or a job wakes it */

@@ -19,12 +19,30 @@ void idle_recipe_clear(struct idle_recipe *r)
 
 /* --- what a plan is, apart from the runner's release ------------------------------------------------------------- */
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Whatever their order, which muster.order may change. */
 static int hash(const json_t *list, char spec[65], struct err *e)
 {
-    AUTO_FREE char *text = NULL;
+    size_t n = json_array_size(list), i = 0;
+    AUTO_FREE char **texts = mem_calloc(n + 1, sizeof(*texts));
+    AUTO_BUF struct buf all = BUF_INIT((size_t)4 * 1024 * 1024);
     unsigned char digest[CRYPTO_SHA256_LEN];
+    const char *text;
+    int rc = 0;
 
-    if (js_dump(list, &text, e))
+    for (; i < n && rc == 0; i++)
+        rc = js_dump(json_array_get(list, i), &texts[i], e);
+    if (rc == 0)
+        qsort(texts, n, sizeof(*texts), by_text);
+    for (i = 0; i < n; i++) {
+        buf_addf(&all, "%s\n", texts[i] != NULL ? texts[i] : "");
+        free(texts[i]);
+    }
+    if (rc || buf_str(&all, &text, e))
         return -1;
     crypto_sha256(text, strlen(text), digest);
     text_hex(digest, sizeof(digest), spec);

@@ -211,6 +211,7 @@ static int call_cloud(struct attempt *a, const struct machine_spec *s, struct in
                                .name = m->name,
                                .token = token,
                                .lifetime_s = (m->expires_ms - m->launched_ms) / 1000, /* a repetition says the same */
+                               .max_hourly_usd = sift_most_usd(a->g, &a->plan, (size_t)m->candidate),
                                .first_try = a->doubt_ms == 0,
                                .tags = tags,
                                .n_tags = ARRAY_LEN(tags),

@@ -272,6 +272,8 @@ static int read_org(const struct fill_org *f, struct org_files *o, struct err *e
 
     if (fetch_org_text(f, ORG_GLOBAL_FILE, &global, o->problem, sizeof(o->problem), e))
         return -1;
+    if (o->problem[0] != '\0')
+        o->limit = ORG_TEAM_UNCLEAR; /* it may hold one */
     if (global == NULL)
         return 0;
     if (fetch_org_text(f, ACCESS_YML_FILE, &access, o->access_problem, sizeof(o->access_problem), e))

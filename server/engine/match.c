@@ -33,7 +33,7 @@ static bool same_label(const char *job_label, const char *runner_label)
 bool match_is_system_label(const char *label)
 {
     for (size_t i = 0; i < ARRAY_LEN(system_labels); i++) {
-        if (text_ieq(label, system_labels[i]))
+        if (same_label(label, system_labels[i]))
             return true;
     }
     return false;
@@ -55,8 +55,8 @@ static bool runner_has(const struct cirun_runner *r, const char *label)
         if (same_label(label, r->labels[i]))
             return true;
     }
-    return text_ieq(label, "self-hosted") || text_ieq(label, match_runner_os(r)) ||
-           text_ieq(label, match_runner_arch(r));
+    return same_label(label, "self-hosted") || same_label(label, match_runner_os(r)) ||
+           same_label(label, match_runner_arch(r));
 }
 
 static bool serves(const struct cirun_runner *r, const struct match_job *job, const char **missing)

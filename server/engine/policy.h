@@ -47,6 +47,8 @@ struct plan;
 
 /* sift.c, for the engine: a candidate under its policy. ERR_INVALID: it is not allowed. */
 int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e) MUST_USE;
+/* The lower of what the operator and the repository would pay for a candidate, USD an hour; 0 = any. */
+double sift_most_usd(const struct engine *g, const struct plan *p, size_t i);
 /* Leaves what is not allowed out of *plan, which is NULL when nothing is left. *skipped: what and why, when that is
  * something; the caller frees it. A passing kind: what a candidate costs could not be asked for now. */
 int sift_plan(const struct engine *g, char **plan, char **skipped, struct err *e) MUST_USE;

@@ -49,7 +49,7 @@ static int look(struct store_tx *t, const struct engine *g, int64_t repo_id, int
     if (l->machines > 0 || l->machines_per_repository > 0 || l->launches_per_minute > 0) {
         if (store_room(t, repo_id, now_ms, l->launches_per_minute, &r.now, e))
             return -1;
-        if (l->machines_per_repository > 0 && r.now.of_repo >= l->machines_per_repository)
+        if (repo_id != 0 && l->machines_per_repository > 0 && r.now.of_repo >= l->machines_per_repository)
             r.why = ROOM_REPO_FULL;
         else if (l->machines > 0 && r.now.machines >= l->machines)
             r.why = ROOM_FULL;
@@ -72,10 +72,14 @@ int room_for(struct store_tx *t, const struct engine *g, int64_t repo_id, int64_
 
 int room_spare(struct store_tx *t, const struct engine *g, int64_t repo_id, int64_t now_ms, bool *spare, struct err *e)
 {
+    AUTO_FREE char *label_key = NULL;
+    int64_t waits_repo;
     struct room r;
     bool waiting;
 
-    if (store_queue_any(t, &waiting, e) || look(t, g, repo_id, now_ms, &r, e))
+    /* who waits for his own repository's limit keeps nobody's warm machines away */
+    if (store_queue_next(t, g->c.limits.machines_per_repository, &waits_repo, &label_key, &waiting, e) ||
+        look(t, g, repo_id, now_ms, &r, e))
         return -1;
     *spare = !waiting && r.why == ROOM_OPEN;
     return 0;

@@ -16,6 +16,15 @@ static int check_own_limit(const struct plan_terms *t, const struct machine_spec
                    t->max_hourly_usd, s->instance_type != NULL ? s->instance_type : "this machine", s->cloud, usd);
 }
 
+double sift_most_usd(const struct engine *g, const struct plan *p, size_t i)
+{
+    double own = p->terms[i].max_hourly_usd, cap = g->c.policy != NULL ? g->c.policy->max_hourly_price : -1;
+
+    if (own <= 0)
+        return cap > 0 ? cap : 0;
+    return cap > 0 && cap < own ? cap : own;
+}
+
 int sift_check(const struct engine *g, const struct plan *p, size_t i, struct err *e)
 {
     const struct machine_spec *s = &p->specs[i];
@@ -26,8 +35,10 @@ int sift_check(const struct engine *g, const struct plan *p, size_t i, struct er
     double usd = -1;
 
     if (matters && prices_get(g->prices, ops, provider, s, &usd, e)) {
-        if (g->c.policy != NULL && g->c.policy->max_hourly_price >= 0)
-            return -1; /* with a passing kind, later */
+        if (g->c.policy != NULL && g->c.policy->max_hourly_price >= 0) {
+            e->kind = e->kind == ERR_INVALID ? ERR_INVALID : ERR_RETRY; /* no word of now is no refusal */
+            return -1;
+        }
         usd = -1;
     }
     return policy_check(g->c.policy, ops, provider, s, usd, e) || check_own_limit(&p->terms[i], s, usd, e) ? -1 : 0;

@@ -377,6 +377,24 @@ static void test_access__a_machine_that_a_denied_job_takes_is_taken_back_and_ano
     assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 1);
 }
 
+/* Who is denied for any reason but want of machines has no right to one that was made for somebody else. */
+static void test_access__no_denied_job_keeps_a_machine_whatever_it_was_denied_for(void **state)
+{
+    struct bed *w = *state;
+    int64_t member, other;
+
+    member = job_of(w, "alice", "alice", "push", "cirun-big");
+    gets_machine(w, member);
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    other = job_of(w, "mallory", "mallory", "push", "cirun-unknown"); /* no runner has its label */
+    is_refused(w, other, "cirun-unknown");
+    bed_deliver(w, other, JOB_RUNNING, "cirun-unknown", bed_call(w->aws, 0).name);
+    for (int i = 0; i < 200 && (memcloud_made(w->aws) < 2 || memcloud_live(w->aws) != 1); i++)
+        bed_pass(w, 1000);
+    assert_int_equal(memcloud_made(w->aws), 2);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 0);
+}
+
 static void test_access__a_job_that_was_begun_before_it_was_decided_is_decided_all_the_same(void **state)
 {
     const struct sim_fault fault = {.op = SIM_GH_RUN, .kind = SIM_FAULT_STATUS, .status = 502, .next = 1};
@@ -468,6 +486,7 @@ int main(void)
         CASE(a_runner_of_a_team_serves_its_members_only),
         CASE(a_users_own_repository_has_no_teams),
         CASE(a_machine_that_a_denied_job_takes_is_taken_back_and_another_made),
+        CASE(no_denied_job_keeps_a_machine_whatever_it_was_denied_for),
         CASE(a_job_that_was_begun_before_it_was_decided_is_decided_all_the_same),
         CASE(a_missing_permission_denies_and_says_which),
         CASE(a_passing_fault_lets_the_job_wait_and_then_decides),

@@ -40,6 +40,9 @@ static void test_org_team__a_restriction_that_cannot_be_read_is_unclear_and_neve
     assert_int_equal(team_of("runners: [\n\"run_only_when_triggered_by\": core\n", team), ORG_TEAM_UNCLEAR);
     assert_int_equal(team_of("runners: [\n# see run_only_when_triggered_by\n", team), ORG_TEAM_NONE);
     assert_int_equal(team_of("runners: [\n", team), ORG_TEAM_NONE);
+    assert_int_equal(team_of("run_only_when_trigered_by: core\n" RUNNERS, team), ORG_TEAM_UNCLEAR);
+    assert_int_equal(team_of("teams: [core]\n" RUNNERS, team), ORG_TEAM_UNCLEAR);
+    assert_int_equal(team_of("version: '1.0'\n" RUNNERS, team), ORG_TEAM_NONE);
 }
 
 static void test_org_team__what_a_runner_says_is_not_the_files(void **state)
