@@ -567,6 +567,16 @@ static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
     return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, 30 * 1000, 10 * 60 * 1000), e);
 }
 
+/* Its place went to others while no cloud had any. Its job takes its turn by when it was queued. */
+static int give_place(struct engine *g, const struct machine *m, struct task_next *next, struct err *e)
+{
+    struct machine_change c = {.name = m->name, .event = FSM_DROP, .reason = "its job waits for room"};
+
+    next->due_ms = clock_now_ms();
+    next->priority = TASK_TEARDOWN;
+    return machine_change(g, &c, e);
+}
+
 int launch_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)
 {
     AUTO(attempt_clear)
@@ -578,7 +588,7 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
     if (m->surplus_ms != 0 && (m->state == M_WANTED || clock_now_ms() >= m->surplus_ms + g->c.idle_grace_ms))
         return check_retire(g, m, next, e);
     if (m->state == M_WANTED && m->round > 0 && (room_ask(g, m, next, &open, e) || !open))
-        return open ? -1 : 0;
+        return open ? -1 : m->job_id != 0 ? give_place(g, m, next, e) : 0;
     if (plan_parse(m->plan_json, &a.plan, e))
         return -1;
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)

@@ -328,6 +328,27 @@ static void test_limits__a_job_that_finds_no_capacity_holds_no_room_between_its_
     no_reason(w, a1);
 }
 
+static void test_limits__a_job_that_found_no_capacity_takes_its_turn_before_those_who_came_later(void **state)
+{
+    struct bed *w = *state;
+    int64_t a1, b1;
+
+    add_other(w);
+    with(w, &(struct engine_limits){.machines = 1});
+    memcloud_refuse(w->aws, "single", ERR_CAPACITY, 1);
+    a1 = queue(w, false);
+    assert_true(memcloud_wait_calls(w->aws, 1, BED_WAIT_MS));
+    assert_true(bed_settle(w));
+    b1 = queue(w, true);
+    assert_int_equal(memcloud_made(w->gcp), 1);
+    bed_pass(w, 2 * 60 * 1000); /* it asks for room, and there is none */
+    (void)queue(w, true);
+    run_on_newest(w, w->gcp, b1, true);
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    assert_int_equal(memcloud_made(w->gcp), 1);
+    no_reason(w, a1);
+}
+
 static void test_limits__a_cancelled_job_leaves_the_queue(void **state)
 {
     struct bed *w = *state;
@@ -359,6 +380,7 @@ int main(void)
         CASE(test_limits__a_store_from_before_the_queue_knows_who_waits_after_a_start),
         CASE(test_limits__a_machine_that_nobody_waits_for_makes_room_at_once),
         CASE(test_limits__a_job_that_finds_no_capacity_holds_no_room_between_its_rounds),
+        CASE(test_limits__a_job_that_found_no_capacity_takes_its_turn_before_those_who_came_later),
         CASE(test_limits__a_cancelled_job_leaves_the_queue),
     };
 
