@@ -4,6 +4,7 @@
 #include "server/base/text.h"
 #include "server/cli/plan_int.h"
 #include "server/engine/match_oneline.h"
+#include "server/github/event.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,20 @@ static void explain(struct matching *m, const json_t *labels, enum match_verdict
     text_tidy(m->reason);
 }
 
+/* GitHub's own runners take it: the daemon reads no file for such a job. */
+static bool is_hosted(const json_t *labels)
+{
+    size_t i;
+    json_t *label;
+
+    json_array_foreach(labels, i, label)
+    {
+        if (!event_label_is_hosted(json_string_value(label)))
+            return false;
+    }
+    return json_array_size(labels) > 0;
+}
+
 /* As server/engine/choose.c, but for the people: they are known when the job comes. */
 static enum match_verdict match_all(struct matching *m, const json_t *labels)
 {
@@ -97,7 +112,7 @@ static enum match_verdict match_all(struct matching *m, const json_t *labels)
     bool bare = match_is_bare(labels), nothing = p->yml == NULL || p->yml->n_runners == 0;
     enum match_verdict line;
 
-    if (bare && !job_of(m, labels).bare_self_hosted)
+    if (is_hosted(labels) || (bare && !job_of(m, labels).bare_self_hosted))
         return MATCH_NOT_OURS;
     if (in_file(m, labels, p->yml, p->file) || (!bare && in_file(m, labels, p->global, p->global_file)))
         return MATCH_FOUND;

@@ -185,6 +185,15 @@ static void test_plan__several_label_sets_are_planned_one_by_one(void **state)
     assert_string_equal(text, "refused");
 }
 
+static void test_plan__labels_of_githubs_own_runners_are_not_ours_whatever_a_file_says(void **state)
+{
+    AUTO_BUF struct buf out = BUF_INIT(65536);
+
+    (void)state;
+    (void)run_muster((const char *const[]){"plan", "--json", "--labels", "ubuntu-latest", NULL}, &out);
+    assert_non_null(strstr(out.p, "\"not_ours\""));
+}
+
 static void test_plan__online_asks_what_an_hour_costs(void **state)
 {
     AUTO_BUF struct buf out = BUF_INIT(65536);
@@ -212,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_plan_workflow__requests_are_shown_when_asked_for),
         cmocka_unit_test(test_plan_workflow__a_file_that_is_no_workflow_is_an_error),
         cmocka_unit_test(test_plan__usage_errors_exit_with_2),
+        cmocka_unit_test(test_plan__labels_of_githubs_own_runners_are_not_ours_whatever_a_file_says),
         cmocka_unit_test(test_plan__online_asks_what_an_hour_costs),
         cmocka_unit_test(test_plan__several_label_sets_are_planned_one_by_one),
     };
