@@ -37,19 +37,6 @@ static void run_clear(struct check_run *run)
 
 /* ---- one file ---- */
 
-static int by_place(const void *a, const void *b)
-{
-    const struct cirun_diag *x = a, *y = b;
-
-    if (x->line != y->line)
-        return x->line < y->line ? -1 : 1;
-    if (x->column != y->column)
-        return x->column < y->column ? -1 : 1;
-    if (x->severity != y->severity)
-        return x->severity > y->severity ? -1 : 1;
-    return strcmp(x->message, y->message);
-}
-
 static void check_runners(struct check_run *run, struct check_file *f)
 {
     const struct cirun_lint_opts opts = {.is_hosted = event_label_is_hosted,
@@ -187,12 +174,8 @@ static int check(struct check_run *run, struct err *e)
     for (size_t i = 0; i < run->report.n; i++)
         check_file(run, &run->report.files[i]);
     check_access_join(&run->report);
-    for (size_t i = 0; i < run->report.n; i++) {
-        struct check_file *f = &run->report.files[i];
-
-        if (f->n_diags > 0)
-            qsort(f->diags, f->n_diags, sizeof(*f->diags), by_place);
-    }
+    for (size_t i = 0; i < run->report.n; i++)
+        cirun_diags_sort(run->report.files[i].diags, run->report.files[i].n_diags);
     return print(run, e);
 }
 

@@ -73,17 +73,6 @@ const struct yaml_node *lint_place(const struct cirun_runner *r, const char *key
     return n;
 }
 
-static int by_place(const void *a, const void *b)
-{
-    const struct cirun_diag *x = a, *y = b;
-
-    if (x->line != y->line)
-        return x->line < y->line ? -1 : 1;
-    if (x->column != y->column)
-        return x->column < y->column ? -1 : 1;
-    return strcmp(x->message, y->message);
-}
-
 struct cirun_lints *cirun_lint(const struct cirun_yml *c, const struct cirun_lint_opts *o)
 {
     static void (*const groups[])(struct lint * l) = {lint_secrets, lint_labels, lint_lists, lint_places,
@@ -95,8 +84,7 @@ struct cirun_lints *cirun_lint(const struct cirun_yml *c, const struct cirun_lin
     l->arena = arena_new();
     for (size_t i = 0; c->doc != NULL && i < ARRAY_LEN(groups); i++)
         groups[i](l);
-    if (l->out.n > 0)
-        qsort(l->diags, l->out.n, sizeof(*l->diags), by_place);
+    cirun_diags_sort(l->diags, l->out.n);
     l->out.diags = l->diags;
     l->out.secrets = l->secrets;
     return &l->out;

@@ -95,7 +95,15 @@ static int by_place(const void *a, const void *b)
         return x->line < y->line ? -1 : 1;
     if (x->column != y->column)
         return x->column < y->column ? -1 : 1;
+    if (x->severity != y->severity)
+        return x->severity > y->severity ? -1 : 1;
     return strcmp(x->message, y->message);
+}
+
+void cirun_diags_sort(struct cirun_diag *diags, size_t n)
+{
+    if (n > 0)
+        qsort(diags, n, sizeof(*diags), by_place);
 }
 
 /* Keys that people write for ours, from other tools or from memory. */
@@ -310,8 +318,7 @@ const struct yaml_node *cirun_reading_parse(struct cirun_reading *r, const char 
 
 void cirun_reading_end(struct cirun_reading *r)
 {
-    if (r->yml.n_diags > 0)
-        qsort(r->diags, r->yml.n_diags, sizeof(*r->diags), by_place);
+    cirun_diags_sort(r->diags, r->yml.n_diags);
     r->yml.diags = r->diags;
 }
 

@@ -25,6 +25,9 @@ struct cirun_diag {
     char message[400];       /* what was wrong and what to do */
 };
 
+/* Into the order of the file; at one place the worse comes first. diags may be NULL when n is 0. */
+void cirun_diags_sort(struct cirun_diag *diags, size_t n);
+
 /* What diagnostics can say: one row for each kind, for SARIF, annotations and the documentation page. */
 struct cirun_rule {
     const char *id; /* kebab-case; stable: people put it into their tools */
