@@ -124,6 +124,8 @@ static const char *meant_key(const char *key)
         {"disk_size", "extra_config"},
         {"env", "extra_config"},
         {"runner", "runners"},
+        {"count", "replicas"},
+        {"hours", "time"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {

@@ -283,6 +283,10 @@ static void test_cirun_yml__an_unknown_key_is_a_warning_with_the_nearest_known_o
          "W 7:5 unknown key \"machine_imag\" in a runner is ignored; did you mean \"machine_image\"?\n"
          "W 8:5 unknown key \"vpc\" in a runner is ignored\n"
          "W 9:5 unknown key \"spot\" in a runner is ignored; did you mean \"preemptible\"?\n");
+    says(RUNNER MACHINE "    idle:\n      schedule: [{day: mon, hours: 9-17, count: 1}]\n",
+         "E 8:18 an entry of schedule has no replicas\nE 8:18 an entry of schedule has no time\n"
+         "W 8:29 unknown key \"hours\" in an entry of schedule is ignored; did you mean \"time\"?\n"
+         "W 8:42 unknown key \"count\" in an entry of schedule is ignored; did you mean \"replicas\"?\n");
     says("version: 1\n" RUNNER MACHINE, "W 1:1 unknown key \"version\" in the file is ignored\n");
 }
 
