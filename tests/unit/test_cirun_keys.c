@@ -101,6 +101,34 @@ static void test_cirun_keys__the_words_of_cloud_are_the_spellings_of_the_clouds(
     assert_null(cirun_cloud_find("AWS"));
 }
 
+/* As the page says it. Keys that the runner cannot be without are not tried. */
+static void
+test_cirun_keys__a_key_without_a_value_is_as_if_it_were_not_there_but_for_name_and_restrictions(void **state)
+{
+    static const char *const needed[] = {"cloud", "instance_type", "machine_image", "labels"};
+
+    (void)state;
+    for (size_t i = 0; i < cirun_runner_map.n; i++) {
+        const struct cirun_key *k = &cirun_runner_map.keys[i];
+        bool is_error = strcmp(k->name, "name") == 0 || (k->flags & CIRUN_RESTRICTS) != 0, is_needed = false;
+        char text[200];
+
+        for (size_t n = 0; n < ARRAY_LEN(needed); n++)
+            is_needed = is_needed || strcmp(needed[n], k->name) == 0;
+        if (is_needed)
+            continue;
+        (void)snprintf(text, sizeof(text),
+                       "runners:\n- cloud: aws\n  instance_type: t\n  machine_image: i\n  labels: [l]\n  %s:\n",
+                       k->name);
+        {
+            AUTO_CIRUN struct cirun_yml *c = cirun_yml_parse(text, strlen(text), ".cirun.yml");
+
+            if ((c->n_errors > 0) != is_error)
+                fail_msg("%s: %s", k->name, c->n_diags > 0 ? c->diags[0].message : "no error");
+        }
+    }
+}
+
 /* Each example of a row of the runner, alone in a runner, is taken without an error. */
 static void try_examples(const struct cirun_map *map, const char *cloud, const char *before, const char *after)
 {
@@ -320,6 +348,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cirun_keys__every_row_is_whole_and_no_key_stands_twice),
         cmocka_unit_test(test_cirun_keys__the_words_of_cloud_are_the_spellings_of_the_clouds),
+        cmocka_unit_test(
+            test_cirun_keys__a_key_without_a_value_is_as_if_it_were_not_there_but_for_name_and_restrictions),
         cmocka_unit_test(test_cirun_keys__every_example_is_accepted),
         cmocka_unit_test(test_cirun_keys__the_reader_of_access_yml_knows_the_keys_of_the_table),
         cmocka_unit_test(test_cirun_keys__the_extension_is_read_into_the_runner),
