@@ -1,4 +1,5 @@
 /* Life of the simulated GitHub, and what exists in it. */
+#include "tests/sim/sim_github_manual.h"
 #include "tests/sim/sim_github_priv.h"
 
 #include "server/base/clock.h"
@@ -369,15 +370,16 @@ static struct sim_github *github_new(const struct sim_github_conf *c)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&g->changed, &attr);
     (void)pthread_condattr_destroy(&attr);
-    g->timer = sim_timer_new();
-    g->sender = gh_sender_new(g);
+    g->timer = c->manual ? sim_timer_new_manual() : sim_timer_new();
+    g->sender = gh_sender_new(g, c->manual);
     return g;
 }
 
 int sim_github_start(const struct sim_github_conf *c, struct sim_github **out, struct err *e)
 {
     struct sim_github *g = github_new(c);
-    const struct sim_service s = {.routes = gh_routes, .arg = g, .not_found = not_found, .finish = finish};
+    const struct sim_service s = {
+        .routes = gh_routes, .arg = g, .not_found = not_found, .finish = finish, .manual = c->manual};
 
     if (sim_http_start(&s, c->port, &g->http, e) != 0) {
         sim_github_free(g);
@@ -393,6 +395,16 @@ void sim_github_stop(struct sim_github *g)
         sim_http_stop(g->http);
     sim_timer_stop(g->timer);
     gh_sender_stop(g->sender);
+}
+
+void sim_github_run(struct sim_github *g)
+{
+    sim_timer_run_due(g->timer);
+}
+
+int64_t sim_github_due_ms(struct sim_github *g)
+{
+    return sim_timer_due_ms(g->timer);
 }
 
 static void repo_free(struct gh_repo *r)

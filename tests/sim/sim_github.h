@@ -59,6 +59,7 @@ struct sim_github_conf {
     int64_t lost_contact_ms; /* a vanished runner's job fails after this; default 1,000 */
     sim_story_fn *story;
     void *story_arg;
+    bool manual; /* no socket and no thread: sim_github_manual.h */
 };
 
 int sim_github_start(const struct sim_github_conf *c, struct sim_github **out, struct err *e) MUST_USE;

@@ -73,7 +73,7 @@ char *gh_event_body(const struct gh_event *ev);
 /* _send.c; the sender's own thread takes the lock itself. */
 void gh_send_job_event(struct sim_github *g, struct gh_job *j, const char *action, bool lost);
 struct gh_delivery *gh_redeliver(struct sim_github *g, const struct gh_delivery *d);
-struct gh_sender *gh_sender_new(struct sim_github *g);
+struct gh_sender *gh_sender_new(struct sim_github *g, bool manual);
 void gh_sender_stop(struct gh_sender *s);
 void gh_sender_free(struct gh_sender *s);
 void gh_delivery_free(struct gh_delivery *d);

@@ -1,4 +1,5 @@
 /* Delivering webhooks: one thread, many connections (curl multi), a log of attempts. GitHub never repeats by itself. */
+#include "tests/sim/sim_github_manual.h"
 #include "tests/sim/sim_github_priv.h"
 
 #include "server/base/mem.h"
@@ -232,13 +233,16 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct gh_sender *gh_sender_new(struct sim_github *g)
+struct gh_sender *gh_sender_new(struct sim_github *g, bool manual)
 {
     struct gh_sender *s = mem_zalloc(sizeof(*s));
 
     s->g = g;
-    s->multi = curl_multi_init();
     (void)pthread_mutex_init(&s->lock, NULL);
+    s->joined = manual;
+    if (manual)
+        return s;
+    s->multi = curl_multi_init();
     if (s->multi == NULL || pthread_create(&s->thread, NULL, run, s) != 0)
         abort();
     return s;
@@ -267,7 +271,8 @@ void gh_sender_stop(struct gh_sender *s)
 void gh_sender_free(struct gh_sender *s)
 {
     gh_sender_stop(s);
-    (void)curl_multi_cleanup(s->multi);
+    if (s->multi != NULL)
+        (void)curl_multi_cleanup(s->multi);
     (void)pthread_mutex_destroy(&s->lock);
     free(s->queue);
     free(s);
@@ -287,7 +292,8 @@ static void enqueue(void *arg, int64_t id)
     }
     s->queue[s->n++] = id;
     (void)pthread_mutex_unlock(&s->lock);
-    (void)curl_multi_wakeup(s->multi);
+    if (s->multi != NULL)
+        (void)curl_multi_wakeup(s->multi);
 }
 
 static struct gh_delivery *delivery_new(struct sim_github *g, const char *event)
@@ -372,6 +378,26 @@ void sim_github_hook_options(struct sim_github *g, const struct sim_hook_options
     gh_lock(g);
     g->hook = *o;
     gh_unlock(g);
+}
+
+bool sim_github_next_webhook(struct sim_github *g, struct sim_webhook *out)
+{
+    const struct gh_delivery *d;
+
+    if (!take(g->sender, &out->id))
+        return false;
+    gh_lock(g);
+    d = g->deliveries[out->id - GH_FIRST_DELIVERY];
+    memcpy(out->guid, d->guid, sizeof(out->guid));
+    out->event = d->event;
+    out->body = gh_event_body(&d->what);
+    gh_unlock(g);
+    return true;
+}
+
+void sim_github_webhook_done(struct sim_github *g, int64_t id, int status)
+{
+    settle(g, id, status, 0);
 }
 
 static bool succeeded(const struct sim_github *g, const char *guid)

@@ -22,54 +22,15 @@ struct call {
     char *query_copy;
     struct buf body;
     struct sim_req rq;
-    const struct sim_route *route;
-    char op[160];
+    struct sim_way way;
     enum step step;
-    bool too_large, control;
+    bool too_large;
     bool faulty, effect_done, delayed, drop;
     struct sim_fault fault;
     struct sim_res held; /* the answer, when a fault withholds it */
     int64_t ready_ms;
     struct call *next, **prev; /* in http->parked */
 };
-
-/* ---- routing ---- */
-
-/* Sets the route, or the status of the refusal: 404, or 405 where the path exists. */
-static int find_route(struct call *c)
-{
-    int status = 404;
-
-    for (const struct sim_route *r = c->http->service.routes; r->method != NULL; r++) {
-        if (!sim_req_matches(&c->rq, r->path))
-            continue;
-        if (strcmp(r->method, c->rq.method) == 0) {
-            c->route = r;
-            return 0;
-        }
-        status = 405;
-    }
-    sim_req_clear_args(&c->rq);
-    return status;
-}
-
-static void parse_query(struct sim_req *rq)
-{
-    const char *p = rq->raw_query;
-
-    while (*p != '\0') {
-        size_t len = strcspn(p, "&"), key = strcspn(p, "=&");
-        struct buf k = BUF_INIT(8192), v = BUF_INIT(8192);
-
-        if (!sim_url_decode(p, key, true, &k) || (key < len && !sim_url_decode(p + key + 1, len - key - 1, true, &v)))
-            sim_http_violation(rq->http, "%s %s: broken escape in the query", rq->method, rq->raw_path);
-        else
-            sim_pairs_add(&rq->query, &rq->n_query, k.p != NULL ? k.p : "", k.len, v.p != NULL ? v.p : "", v.len);
-        buf_clear(&k);
-        buf_clear(&v);
-        p += len + (p[len] == '&');
-    }
-}
 
 static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
@@ -85,26 +46,14 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
 static int prepare(struct call *c)
 {
     struct sim_http *h = c->http;
-    char *question = strchr(c->raw_uri, '?');
-    int refused;
 
-    if (question != NULL)
-        *question = '\0';
+    sim_req_set_target(&c->rq, c->raw_uri);
     c->rq.http = h;
-    c->rq.raw_path = c->raw_uri;
-    c->rq.raw_query = question != NULL ? question + 1 : "";
     c->rq.body = c->body.p != NULL ? c->body.p : "";
     c->rq.body_len = c->body.len;
     (void)MHD_get_connection_values(c->conn, MHD_HEADER_KIND, take_header, &c->rq);
-    parse_query(&c->rq);
-    refused = find_route(c);
-    c->control = strncmp(c->raw_uri, "/_sim/", 6) == 0 || strncmp(c->raw_uri, "/sim/", 5) == 0;
-    (void)snprintf(c->op, sizeof(c->op), "%s %s", c->rq.method, c->route != NULL ? c->route->path : "(unknown path)");
-    c->rq.op = c->op;
-    if (c->route != NULL && !c->control && h->service.op != NULL)
-        (void)snprintf(c->op, sizeof(c->op), "%s", h->service.op(h->service.arg, &c->rq));
     c->ready_ms = sim_mono_ms();
-    return refused;
+    return sim_req_route(&c->rq, &c->way);
 }
 
 /* ---- answering ---- */
@@ -153,8 +102,8 @@ static enum MHD_Result send_answer(struct call *c, struct sim_res *rs, bool trun
 
     if (h->service.finish != NULL)
         h->service.finish(h->service.arg, &c->rq, rs);
-    if (!c->control)
-        sim_http_count_one(h, c->op, status);
+    if (!c->way.control)
+        sim_http_count_one(h, c->way.op, status);
     r = make_response(c, rs, truncate);
     c->step = STEP_DONE;
     ok = MHD_queue_response(c->conn, (unsigned)status, r);
@@ -172,8 +121,8 @@ static enum MHD_Result break_off(struct call *c)
     if (i != NULL)
         (void)setsockopt(i->connect_fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     c->step = STEP_DONE;
-    if (!c->control && !c->drop)
-        sim_http_count_one(c->http, c->op, 0);
+    if (!c->way.control && !c->drop)
+        sim_http_count_one(c->http, c->way.op, 0);
     return MHD_NO;
 }
 
@@ -215,22 +164,12 @@ static enum MHD_Result park(struct call *c, int ms)
     return MHD_YES;
 }
 
-static void fault_answer(const struct call *c, struct sim_res *rs)
-{
-    rs->status = c->fault.status;
-    buf_reset(&rs->body);
-    buf_adds(&rs->body, c->fault.body != NULL ? c->fault.body : "{\"message\":\"simulated fault\"}");
-    rs->content_type = c->fault.content_type;
-    if (c->fault.retry_after_s > 0)
-        sim_res_header(rs, "Retry-After", "%d", c->fault.retry_after_s);
-}
-
 static enum MHD_Result answer_fault(struct call *c, struct sim_res *rs)
 {
     switch (c->fault.kind) {
     case SIM_FAULT_STATUS:
     case SIM_FAULT_STATUS_AFTER:
-        fault_answer(c, rs);
+        sim_http_fault_answer(&c->fault, rs);
         return send_answer(c, rs, false);
     case SIM_FAULT_TRUNCATE:
         return send_answer(c, rs, true);
@@ -241,39 +180,18 @@ static enum MHD_Result answer_fault(struct call *c, struct sim_res *rs)
     case SIM_FAULT_HANG_AFTER:
         sim_res_clear(rs);
         c->drop = true;
-        sim_http_count_one(c->http, c->op, 0);
+        sim_http_count_one(c->http, c->way.op, 0);
         return park(c, c->fault.hang_ms > 0 ? c->fault.hang_ms : -1);
     }
     sim_res_clear(rs);
     return break_off(c);
 }
 
-static bool fault_has_effect(enum sim_fault_kind k)
-{
-    switch (k) {
-    case SIM_FAULT_STATUS:
-    case SIM_FAULT_RESET_BEFORE:
-    case SIM_FAULT_HANG:
-        return false;
-    case SIM_FAULT_RESET_AFTER:
-    case SIM_FAULT_STATUS_AFTER:
-    case SIM_FAULT_HANG_AFTER:
-    case SIM_FAULT_TRUNCATE:
-        break;
-    }
-    return true;
-}
-
 static enum MHD_Result refuse(struct call *c, int status)
 {
     struct sim_res rs = sim_res_new();
 
-    rs.status = status;
-    sim_http_violation(c->http, "%s %s: %s", c->rq.method, c->rq.raw_path,
-                       status == 405 ? "method not allowed" : "no such path");
-    if (c->http->service.not_found != NULL)
-        c->http->service.not_found(c->http->service.arg, &c->rq, &rs);
-    rs.status = status;
+    sim_http_refuse(&c->rq, status, &rs);
     return send_answer(c, &rs, false);
 }
 
@@ -282,15 +200,15 @@ static enum MHD_Result serve(struct call *c)
     struct sim_http *h = c->http;
     struct sim_res rs;
 
-    if (!c->control && !c->delayed && h->latency_ms > 0) {
+    if (!c->way.control && !c->delayed && h->latency_ms > 0) {
         c->delayed = true;
         return park(c, h->latency_ms);
     }
-    if (!c->control && !c->faulty && c->rq.age_ms == 0)
-        c->faulty = sim_http_pick_fault(h, c->op, &c->fault);
+    if (!c->way.control && !c->faulty && c->rq.age_ms == 0)
+        c->faulty = sim_http_pick_fault(h, c->way.op, &c->fault);
     rs = sim_res_new();
-    if (!c->faulty || fault_has_effect(c->fault.kind))
-        c->route->fn(h->service.arg, &c->rq, &rs);
+    if (!c->faulty || sim_http_fault_acts(c->fault.kind))
+        c->way.route->fn(h->service.arg, &c->rq, &rs);
     if (rs.again_ms > 0) {
         int ms = rs.again_ms;
 
@@ -360,10 +278,8 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     sim_pairs_free(c->rq.query, c->rq.n_query);
     sim_req_clear_args(&c->rq);
     sim_res_clear(&c->held);
-    if (c->faulty) {
-        free((void *)(uintptr_t)c->fault.body);
-        free((void *)(uintptr_t)c->fault.content_type);
-    }
+    if (c->faulty)
+        sim_http_fault_done(&c->fault);
     buf_clear(&c->body);
     free(c->raw_uri);
     free(c);
@@ -400,10 +316,16 @@ int sim_http_start(const struct sim_service *s, uint16_t port, struct sim_http *
     struct sim_http *h = mem_zalloc(sizeof(*h));
     const union MHD_DaemonInfo *info;
 
-    raise_file_limit();
     h->service = *s;
     h->rng = 1;
     (void)pthread_mutex_init(&h->lock, NULL);
+    if (s->manual) {
+        h->timer = sim_timer_new_manual();
+        (void)snprintf(h->url, sizeof(h->url), "http://127.0.0.1:1");
+        *out = h;
+        return 0;
+    }
+    raise_file_limit();
     h->timer = sim_timer_new();
     h->daemon = start_daemon(h, port);
     if (h->daemon == NULL) {

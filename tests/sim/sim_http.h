@@ -70,10 +70,26 @@ struct sim_service {
                       const struct sim_req *rq); /* finer name for logs and faults (EC2's Action); optional */
     sim_handler *not_found;                      /* body of the 404 / 405; status is set already */
     sim_handler *finish;                         /* headers common to all answers; optional */
+    bool manual;                                 /* no socket and no thread: asked by sim_http_call alone */
 };
 
 /* port 0 = any free one; always 127.0.0.1. The service is copied; routes and arg are borrowed. */
 int sim_http_start(const struct sim_service *s, uint16_t port, struct sim_http **out, struct err *e) MUST_USE;
+/* Of a manual service: the same request without a socket, faults and log included. False: no answer came back, though
+ * the request may have been acted upon. *out: sim_res_clear, also without an answer. */
+struct sim_ask {
+    const char *method, *target; /* target: path and query, as on the request line */
+    const struct sim_pair *headers;
+    size_t n_headers;
+    const void *body;
+    size_t body_len;
+};
+struct sim_outcome {
+    bool hung; /* no answer, and the connection stays: the client's own deadline ends it */
+    struct sim_res res;
+};
+bool sim_http_call(struct sim_http *h, const struct sim_ask *ask, struct sim_outcome *out);
+void sim_http_outcome_clear(struct sim_outcome *out);
 void sim_http_stop(struct sim_http *h);             /* closes what is open, hangs included; no handler runs after it */
 void sim_http_free(struct sim_http *h);             /* stops; accepts NULL; counts and violations are gone then */
 const char *sim_http_url(const struct sim_http *h); /* "http://127.0.0.1:PORT" */

@@ -91,6 +91,38 @@ bool sim_http_pick_fault(struct sim_http *h, const char *op, struct sim_fault *o
     return hit;
 }
 
+bool sim_http_fault_acts(enum sim_fault_kind k)
+{
+    switch (k) {
+    case SIM_FAULT_STATUS:
+    case SIM_FAULT_RESET_BEFORE:
+    case SIM_FAULT_HANG:
+        return false;
+    case SIM_FAULT_RESET_AFTER:
+    case SIM_FAULT_STATUS_AFTER:
+    case SIM_FAULT_HANG_AFTER:
+    case SIM_FAULT_TRUNCATE:
+        break;
+    }
+    return true;
+}
+
+void sim_http_fault_answer(const struct sim_fault *f, struct sim_res *rs)
+{
+    rs->status = f->status;
+    buf_reset(&rs->body);
+    buf_adds(&rs->body, f->body != NULL ? f->body : "{\"message\":\"simulated fault\"}");
+    rs->content_type = f->content_type;
+    if (f->retry_after_s > 0)
+        sim_res_header(rs, "Retry-After", "%d", f->retry_after_s);
+}
+
+void sim_http_fault_done(struct sim_fault *f)
+{
+    free((void *)(uintptr_t)f->body);
+    free((void *)(uintptr_t)f->content_type);
+}
+
 void sim_http_seed(struct sim_http *h, uint64_t seed)
 {
     lock(h);

@@ -141,3 +141,66 @@ bool sim_req_matches(struct sim_req *rq, const char *template)
     }
     return *p == '\0';
 }
+
+void sim_req_set_target(struct sim_req *rq, char *target)
+{
+    char *question = strchr(target, '?');
+
+    if (question != NULL)
+        *question = '\0';
+    rq->raw_path = target;
+    rq->raw_query = question != NULL ? question + 1 : "";
+}
+
+/* Sets the route, or gives the status of the refusal: 404, or 405 where the path exists. */
+static int find_route(struct sim_req *rq, struct sim_way *way)
+{
+    int status = 404;
+
+    for (const struct sim_route *r = rq->http->service.routes; r->method != NULL; r++) {
+        if (!sim_req_matches(rq, r->path))
+            continue;
+        if (strcmp(r->method, rq->method) == 0) {
+            way->route = r;
+            return 0;
+        }
+        status = 405;
+    }
+    sim_req_clear_args(rq);
+    return status;
+}
+
+static void parse_query(struct sim_req *rq)
+{
+    const char *p = rq->raw_query;
+
+    while (*p != '\0') {
+        size_t len = strcspn(p, "&"), key = strcspn(p, "=&");
+        struct buf k = BUF_INIT(8192), v = BUF_INIT(8192);
+
+        if (!sim_url_decode(p, key, true, &k) || (key < len && !sim_url_decode(p + key + 1, len - key - 1, true, &v)))
+            sim_http_violation(rq->http, "%s %s: broken escape in the query", rq->method, rq->raw_path);
+        else
+            sim_pairs_add(&rq->query, &rq->n_query, k.p != NULL ? k.p : "", k.len, v.p != NULL ? v.p : "", v.len);
+        buf_clear(&k);
+        buf_clear(&v);
+        p += len + (p[len] == '&');
+    }
+}
+
+int sim_req_route(struct sim_req *rq, struct sim_way *way)
+{
+    const struct sim_service *s = &rq->http->service;
+    int refused;
+
+    way->route = NULL;
+    parse_query(rq);
+    refused = find_route(rq, way);
+    way->control = strncmp(rq->raw_path, "/_sim/", 6) == 0 || strncmp(rq->raw_path, "/sim/", 5) == 0;
+    (void)snprintf(way->op, sizeof(way->op), "%s %s", rq->method,
+                   way->route != NULL ? way->route->path : "(unknown path)");
+    rq->op = way->op;
+    if (way->route != NULL && !way->control && s->op != NULL)
+        (void)snprintf(way->op, sizeof(way->op), "%s", s->op(s->arg, rq));
+    return refused;
+}

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_timer.h"
 
+#include "server/base/clock.h"
 #include "server/base/mem.h"
 
 #include <pthread.h>
@@ -21,7 +22,7 @@ struct sim_timer {
     struct entry *heap;
     size_t n, cap;
     int64_t seq;
-    bool stop, joined;
+    bool stop, joined, manual;
 };
 
 int64_t sim_mono_ms(void)
@@ -111,7 +112,12 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct sim_timer *sim_timer_new(void)
+static int64_t now_of(const struct sim_timer *t)
+{
+    return t->manual ? clock_mono_ms() : sim_mono_ms();
+}
+
+static struct sim_timer *timer_new(void)
 {
     struct sim_timer *t = mem_zalloc(sizeof(*t));
     pthread_condattr_t attr;
@@ -121,14 +127,43 @@ struct sim_timer *sim_timer_new(void)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&t->changed, &attr);
     (void)pthread_condattr_destroy(&attr);
+    return t;
+}
+
+struct sim_timer *sim_timer_new(void)
+{
+    struct sim_timer *t = timer_new();
+
     if (pthread_create(&t->thread, NULL, run, t) != 0)
         abort();
     return t;
 }
 
+struct sim_timer *sim_timer_new_manual(void)
+{
+    struct sim_timer *t = timer_new();
+
+    t->manual = t->joined = true;
+    return t;
+}
+
+int64_t sim_timer_due_ms(const struct sim_timer *t)
+{
+    return t->n > 0 ? t->heap[0].due_ms : -1;
+}
+
+void sim_timer_run_due(struct sim_timer *t)
+{
+    while (t->n > 0 && !t->stop && t->heap[0].due_ms <= now_of(t)) {
+        struct entry e = pop(t);
+
+        e.fn(e.arg, e.n);
+    }
+}
+
 void sim_timer_after(struct sim_timer *t, int64_t ms, sim_timer_fn *fn, void *arg, int64_t n)
 {
-    struct entry e = {.due_ms = sim_mono_ms() + ms, .fn = fn, .arg = arg, .n = n};
+    struct entry e = {.due_ms = now_of(t) + ms, .fn = fn, .arg = arg, .n = n};
 
     (void)pthread_mutex_lock(&t->lock);
     if (!t->stop) {
