@@ -32,11 +32,14 @@ static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
     return store_task_release_all(t, e);
 }
 
+int engine_prepare(struct engine *g, struct err *e)
+{
+    return store_write(g->c.store, release_leases_tx, NULL, e) || store_write(g->c.store, room_start_tx, g, e) ? -1 : 0;
+}
+
 int engine_start(struct engine *g, struct err *e)
 {
-    if (store_write(g->c.store, release_leases_tx, NULL, e))
-        return -1;
-    return store_write(g->c.store, room_start_tx, g, e) ? -1 : workers_start(g->workers, e);
+    return engine_prepare(g, e) || workers_start(g->workers, e) ? -1 : 0;
 }
 
 void engine_drain(struct engine *g, int64_t grace_ms)

@@ -27,6 +27,9 @@ struct engine {
     struct workers *workers;
 };
 
+/* engine_start but for its threads. */
+int engine_prepare(struct engine *g, struct err *e) MUST_USE;
+
 /* What a task's function says about the time after it. */
 struct task_next {
     int64_t due_ms; /* < 0: nothing more to do */
@@ -57,6 +60,10 @@ struct workers *workers_new(struct engine *g, task_run_fn *run);
 int workers_start(struct workers *w, struct err *e) MUST_USE;
 void workers_drain(struct workers *w, int64_t grace_ms);
 void workers_free(struct workers *w);
+/* Without threads, for simulations: the most urgent due task is claimed and run here. False: there is none. After
+ * engine_prepare, instead of engine_start. */
+bool workers_step(struct workers *w);
+int64_t workers_due_ms(struct workers *w); /* when there will be one; -1 = never */
 /* store_write that outlasts passing faults (a full disk, a busy database): tries until it is done or the engine drains.
  * Only for work whose result must not be lost. */
 int workers_write(struct engine *g, store_fn *fn, void *arg, struct err *e) MUST_USE;

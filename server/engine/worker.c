@@ -322,6 +322,36 @@ static void *scheduler_main(void *arg)
     return NULL;
 }
 
+/* --- without threads -------------------------------------------------------------------------------------------- */
+
+bool workers_step(struct workers *w)
+{
+    struct claim *c = mem_zalloc(sizeof(*c));
+    struct err e;
+    bool got;
+
+    c->want = 1;
+    c->least = TASK_REPORT;
+    c->reports = 1;
+    got = store_write(w->g->c.store, claim_tx, c, &e) == 0 && c->got > 0;
+    if (got)
+        run_task(w, &c->tasks[0]);
+    free(c);
+    return got;
+}
+
+int64_t workers_due_ms(struct workers *w)
+{
+    struct claim *c = mem_zalloc(sizeof(*c));
+    struct err e;
+    int64_t due;
+
+    c->least = TASK_REPORT;
+    due = store_read(w->g->c.store, next_due_tx, c, &e) == 0 ? c->next_due_ms : -1;
+    free(c);
+    return due;
+}
+
 /* On the committer's thread. */
 static void task_due(void *arg)
 {
