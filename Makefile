@@ -27,6 +27,7 @@ SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/sup
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh tests/*/test_*.py)
 TOOL_SRC := $(wildcard tests/sim/*_main.c tests/bench/*_main.c tests/conformance/*_main.c tests/e2e/*_main.c)
+CHAOS_SRC := $(wildcard tests/chaos/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
@@ -34,7 +35,7 @@ TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all deps docs test test-openstack lint format demo bench fuzz check-all install clean help
+.PHONY: all deps docs test chaos test-openstack lint format demo bench fuzz check-all install clean help
 .SECONDARY: $(GEN)
 all: $(B)/muster
 
@@ -74,6 +75,11 @@ $(TOOLS): $(B)/tests/%: $(B)/obj/tests/%_main.o $(B)/libsim.a $(B)/libmuster.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Chance and the way out are the simulation's own.
+$(B)/tests/chaos/chaos: $(call obj,$(CHAOS_SRC)) $(B)/libsim.a $(B)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -Wl,--wrap=httpc_do -Wl,--wrap=crypto_random -o $@ $^ $(LDLIBS)
+
 $(FUZZERS): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libmuster.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
@@ -81,10 +87,13 @@ $(REPLAYS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/repla
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS)
+build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS) $(B)/tests/chaos/chaos
 
 test: lint build-tests ## lint, unit, contract and end-to-end tests
 	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
+
+chaos: $(B)/tests/chaos/chaos ## SEEDS=10000 simulated worlds, each with its own faults and kills; FIRST=1
+	@$< $(or $(SEEDS),1000) $(or $(FIRST),1) $(shell nproc)
 
 test-openstack: $(B)/tests/conformance/openstack ## the provider against a real OpenStack on loopback; as root it installs what is missing
 	@B=$(B) bash tests/openstack/stack.sh $<
