@@ -283,7 +283,10 @@ static int postpone(struct engine *g, const struct job *j, const struct task *ta
 
     if (cause->retry_after_s > 0)
         wait_ms = (int64_t)cause->retry_after_s * 1000;
-    log_warn(EV("job.postponed"), FI("job", j->id), FS("repo", j->repo), FI("wait_ms", wait_ms), FE(cause));
+    if (cause->kind == ERR_THROTTLED) /* it has its turn */
+        log_info(EV("job.paced"), FI("job", j->id), FS("repo", j->repo), FI("wait_ms", wait_ms), FE(cause));
+    else
+        log_warn(EV("job.postponed"), FI("job", j->id), FS("repo", j->repo), FI("wait_ms", wait_ms), FE(cause));
     next->due_ms = clock_now_ms() + wait_ms;
     next->priority = TASK_DECIDE;
     next->retry = true;

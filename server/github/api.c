@@ -90,6 +90,8 @@ static struct github_call runners_call(const struct github_repo *r, const char *
 
     if (is_org(r))
         c.scope = GITHUB_SCOPE_ORG_RUNNERS;
+    if (strcmp(method, "DELETE") == 0)
+        c.use = GITHUB_FOR_ENDS;
     return c;
 }
 
@@ -422,6 +424,7 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
 
     if (add_actions(&path, r, e))
         return -1;
+    c.use = GITHUB_FOR_ENDS; /* asked before a machine ends */
     buf_adds(&path, "/runners?per_page=100&name=");
     text_url_escape(&path, name, strlen(name));
     if (get_json(g, &c, &path, &body, e))

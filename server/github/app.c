@@ -22,6 +22,7 @@ struct github *github_new(const struct github_conf *c)
     g->http = c->http;
     g->tokens = cache_new(TOKENS_MAX, token_free);
     g->gates = gates_new();
+    g->paces = paces_new();
     atomic_init(&g->skew_ms, 0);
     return g;
 }
@@ -32,6 +33,7 @@ void github_free(struct github *g)
         return;
     cache_free(g->tokens);
     gates_free(g->gates);
+    paces_free(g->paces);
     free(g->api_url);
     free(g->app_id);
     free(g);
@@ -69,10 +71,37 @@ int64_t github_now_ms(struct github *g, const struct httpc_res *res)
     return clock_now_ms() + atomic_load(&g->skew_ms);
 }
 
+/* ---- turns ---- */
+
+/* FNV-1a: names a call to itself, nothing more. */
+static uint64_t add_hash(uint64_t hash, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211U;
+    return (hash ^ 0xff) * 1099511628211U;
+}
+
+static struct pace_call pace_of(const struct github_call *c, int64_t id, bool as_app)
+{
+    bool writes = strcmp(c->method, "GET") != 0;
+    bool runners = c->scope == GITHUB_SCOPE_RUNNERS || c->scope == GITHUB_SCOPE_ORG_RUNNERS;
+    uint64_t hash = add_hash(add_hash(add_hash(14695981039346656037U, c->method), c->path), c->body_json);
+
+    return (struct pace_call){.id = id,
+                              .repo = c->repo_id != 0        ? c->repo_id
+                                      : c->repo_name != NULL ? (int64_t)(add_hash(1, c->repo_name) >> 1)
+                                                             : 0,
+                              .who = c->use != GITHUB_FOR_REPORTS ? hash : 0, /* what they say changes meanwhile */
+                              .writes = writes,
+                              .registers = runners && strcmp(c->method, "POST") == 0,
+                              .as_app = as_app && id != 0,
+                              .use = c->use};
+}
+
 /* ---- one request ---- */
 
-int github_send(struct github *g, const struct github_call *c, const struct secret *bearer, struct httpc_res *res,
-                struct err *e)
+static int send_call(struct github *g, const struct github_call *c, const struct secret *bearer, struct httpc_res *res,
+                     struct err *e)
 {
     AUTO_BUF struct buf url = BUF_INIT(URL_MAX);
     struct buf authorization = BUF_INIT(BEARER_MAX);
@@ -98,6 +127,18 @@ int github_send(struct github *g, const struct github_call *c, const struct secr
         rc = httpc_do(g->http, &req, res, e);
     }
     buf_wipe(&authorization);
+    return rc;
+}
+
+int github_send(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                const struct secret *bearer, struct httpc_res *res, struct err *e)
+{
+    int rc;
+
+    if (pace_enter(g->paces, turn, e))
+        return -1;
+    rc = send_call(g, c, bearer, res, e);
+    pace_leave(g->paces, turn, rc == 0 ? res : NULL, rc == 0 ? github_now_ms(g, res) : 0);
     return rc;
 }
 
@@ -190,27 +231,30 @@ static int status_error(const struct github_call *c, const struct httpc_res *res
     return rc;
 }
 
-static int limited(struct github *g, const struct github_call *c, int64_t gate_id, const struct httpc_res *res,
-                   const struct secret *bearer, struct err *e)
+static int limited(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                   const struct httpc_res *res, const struct secret *bearer, struct err *e)
 {
     int rc = status_error(c, res, bearer, e);
+    char remaining[16];
 
     e->kind = ERR_THROTTLED;
-    e->retry_after_s = gate_close(g->gates, gate_id, res, github_now_ms(g, res));
+    e->retry_after_s = gate_close(g->gates, turn->id, res, github_now_ms(g, res));
+    if (!httpc_header(res, "x-ratelimit-remaining", remaining, sizeof(remaining)) || strcmp(remaining, "0") != 0)
+        pace_refused(g->paces, turn, e->retry_after_s);
     return rc;
 }
 
 /* Turn the answer into success or an error; after an error *res is empty. */
-static int judge(struct github *g, const struct github_call *c, int64_t gate_id, const struct secret *bearer,
-                 struct httpc_res *res, struct err *e)
+static int judge(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                 const struct secret *bearer, struct httpc_res *res, struct err *e)
 {
     int rc = -1;
 
     if (gate_is_limit(res)) {
-        rc = limited(g, c, gate_id, res, bearer, e);
+        rc = limited(g, c, turn, res, bearer, e);
     } else {
         if (res->status < 500)
-            gate_passed(g->gates, gate_id);
+            gate_passed(g->gates, turn->id);
         rc = is_success(c, res->status) ? 0 : status_error(c, res, bearer, e);
     }
     if (rc)
@@ -250,17 +294,18 @@ int github_call_by_jwt(struct github *g, const struct github_call *c, int64_t ga
                        struct err *e)
 {
     AUTO_SECRET struct secret *jwt = NULL;
+    struct pace_call turn = pace_of(c, gate_id, true);
 
-    if (gate_check(g->gates, gate_id, e) || github_jwt(g, &jwt, e) || github_send(g, c, jwt, res, e))
+    if (gate_check(g->gates, gate_id, e) || github_jwt(g, &jwt, e) || github_send(g, c, &turn, jwt, res, e))
         return -1;
     if (blames_clock(res) && learn_clock(g, res)) {
         AUTO_SECRET struct secret *again = NULL;
 
-        if (github_jwt(g, &again, e) || github_send(g, c, again, res, e))
+        if (github_jwt(g, &again, e) || github_send(g, c, &turn, again, res, e))
             return -1;
-        return judge(g, c, gate_id, again, res, e);
+        return judge(g, c, &turn, again, res, e);
     }
-    return judge(g, c, gate_id, jwt, res, e);
+    return judge(g, c, &turn, jwt, res, e);
 }
 
 /* ---- as an installation ---- */
@@ -280,6 +325,7 @@ static int try_with_token(struct github *g, const struct github_call *c, bool la
                           struct err *e)
 {
     AUTO_CACHE_REF struct cache_ref *ref = NULL;
+    struct pace_call turn = pace_of(c, c->installation_id, false);
     const struct token *t;
     int64_t age_ms;
 
@@ -287,11 +333,11 @@ static int try_with_token(struct github *g, const struct github_call *c, bool la
     if (github_token(g, c, &ref, e))
         return -1;
     t = cache_value(ref);
-    if (github_send(g, c, t->value, res, e))
+    if (github_send(g, c, &turn, t->value, res, e))
         return -1;
     age_ms = clock_mono_ms() - t->minted_ms;
     if (res->status != 401 || last)
-        return judge(g, c, c->installation_id, t->value, res, e);
+        return judge(g, c, &turn, t->value, res, e);
     if (age_ms < REPLICATION_MS)
         return not_known_yet(c, age_ms, res, e);
     github_token_drop(g, c, t);

@@ -6,7 +6,8 @@
  * A request refused with 401 for its iat/exp is repeated once with the offset taken from the answer's Date header; a
  * 401 right after minting (replication) after 1 and 2 seconds by rescheduling (ERR_RETRY with retry_after_s), never by
  * sleeping. A 403 or 429 that limits rates closes the installation's gate: until it opens, calls fail at once with
- * ERR_THROTTLED and the time left, without going out.
+ * ERR_THROTTLED and the time left, without going out. So do calls that would exceed what GitHub allows (app_pace.c):
+ * they are told when their turn is, and keep it by asking again with the same method, path and body.
  */
 #ifndef MUSTER_GITHUB_APP_H
 #define MUSTER_GITHUB_APP_H
@@ -37,6 +38,10 @@ enum github_scope {
     GITHUB_SCOPE_STATUSES     /* statuses: write */
 };
 
+/* What a call is for: who goes first when GitHub allows us few. Ends before starts; reports, and whatever else can
+ * wait, come last. */
+enum github_use { GITHUB_FOR_STARTS, GITHUB_FOR_ENDS, GITHUB_FOR_REPORTS };
+
 /* For api.c: perform one call with the right authorization and the rules above. path begins with '/' and is escaped by
  * the caller. body_json NULL = none. Any 2xx, 304, and the listed statuses of `accept` (ended by 0) return 0 with
  * res->status; others become an error:
@@ -46,6 +51,7 @@ struct github_call {
     int64_t installation_id, repo_id; /* both > 0, or 0/0 for a call with the App's JWT */
     const char *repo_name;            /* without owner, where repo_id is not known (0): one of the installation's */
     enum github_scope scope;
+    enum github_use use;
     const char *method, *path;
     const char *body_json;
     const char *accept_header; /* NULL = application/vnd.github+json */

@@ -5,6 +5,7 @@
  *   app_jwt.c    the App's own token
  *   app_token.c  installation tokens
  *   app_gate.c   waiting out rate limits
+ *   app_pace.c   keeping within them beforehand
  */
 #ifndef MUSTER_GITHUB_APP_INT_H
 #define MUSTER_GITHUB_APP_INT_H
@@ -15,6 +16,7 @@
 #include <stdatomic.h>
 
 struct gates;
+struct paces;
 
 struct github {
     char *api_url, *app_id;
@@ -22,6 +24,7 @@ struct github {
     struct httpc *http;
     struct cache *tokens; /* struct token by installation, repository and scope */
     struct gates *gates;
+    struct paces *paces;
     _Atomic int64_t skew_ms; /* GitHub's clock minus ours, as far as it mattered */
 };
 
@@ -30,11 +33,12 @@ int64_t github_now_ms(struct github *g, const struct httpc_res *res);
 
 /* ---- app.c ---- */
 
-/* One request with the given bearer; any answer is success. */
-int github_send(struct github *g, const struct github_call *c, const struct secret *bearer, struct httpc_res *res,
-                struct err *e) MUST_USE;
-/* One call by JWT, repeated once when GitHub's clock differs from ours. Limits close the gate of `gate_id`. As
- * github_call with the answer's kind. */
+struct pace_call;
+/* One request with the given bearer, when it is its turn; any answer is success. */
+int github_send(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                const struct secret *bearer, struct httpc_res *res, struct err *e) MUST_USE;
+/* One call by JWT, repeated once when GitHub's clock differs from ours. Limits close the gate of `gate_id`, and it
+ * counts as that installation's. As github_call with the answer's kind. */
 int github_call_by_jwt(struct github *g, const struct github_call *c, int64_t gate_id, struct httpc_res *res,
                        struct err *e) MUST_USE;
 /* The words for a scope's permissions: "contents: read and actions: read". */
@@ -67,5 +71,25 @@ bool gate_is_limit(const struct httpc_res *res);
 int gate_close(struct gates *g, int64_t id, const struct httpc_res *res, int64_t server_now_ms);
 /* A call went through. */
 void gate_passed(struct gates *g, int64_t id);
+
+/* ---- app_pace.c ---- */
+
+struct pace_call {
+    int64_t id;     /* the installation; 0 = the App itself */
+    int64_t repo;   /* whose turn is taken */
+    uint64_t who;   /* the same for the same call */
+    bool writes;    /* not GET */
+    bool registers; /* makes a runner: perhaps of a budget of its own */
+    bool as_app;    /* by JWT, for an installation: its answer tells nothing of that one's budget */
+    enum github_use use;
+};
+struct paces *paces_new(void);
+void paces_free(struct paces *p); /* accepts NULL */
+/* 0 = it may go out, and ends with pace_leave; else ERR_THROTTLED with the seconds until its turn. */
+int pace_enter(struct paces *p, const struct pace_call *c, struct err *e) MUST_USE;
+/* res: the answer, NULL = none came. */
+void pace_leave(struct paces *p, const struct pace_call *c, const struct httpc_res *res, int64_t server_now_ms);
+/* GitHub said "too often" all the same. */
+void pace_refused(struct paces *p, const struct pace_call *c, int wait_s);
 
 #endif

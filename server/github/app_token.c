@@ -131,7 +131,13 @@ static int mint(void *arg, const char *key, struct cache_fill *out, struct err *
     (void)snprintf(path, sizeof(path), "/app/installations/%lld/access_tokens", (long long)m->call->installation_id);
     if (mint_body(m->call, &body, e))
         return -1;
-    if (github_call_by_jwt(m->g, &(struct github_call){.method = "POST", .path = path, .body_json = body},
+    if (github_call_by_jwt(m->g,
+                           &(struct github_call){.repo_id = m->call->repo_id,
+                                                 .repo_name = m->call->repo_name,
+                                                 .use = m->call->use,
+                                                 .method = "POST",
+                                                 .path = path,
+                                                 .body_json = body},
                            m->call->installation_id, &res, e))
         return refused(m->call, e);
     if (read_token(&res, &value, &expires_ms, e))

@@ -42,6 +42,7 @@ static int call(struct github *g, const struct github_repo *r, enum github_scope
     c->installation_id = r->installation_id;
     c->repo_id = r->repo_id;
     c->scope = scope;
+    c->use = GITHUB_FOR_REPORTS;
     if (buf_str(path, &c->path, e) || github_call(g, c, &res, e))
         return -1;
     if (js_parse(res.body.p, res.body.len, answer, e) == 0)

@@ -60,8 +60,6 @@ static void make_trouble(struct world *w)
         sim_http_fault(sim_github_http(w->gh), &faults[i]);
         sim_http_fault(sim_ec2_http(w->ec2), &faults[i]);
     }
-    sim_github_limits(w->gh,
-                      &(struct sim_github_limits){.per_hour = 1000000}); /* its own limit is not the matter here */
     sim_github_hook_options(w->gh, &(struct sim_hook_options){.duplicate = 0.2, .reorder_ms = 300, .parallel = 64});
 }
 

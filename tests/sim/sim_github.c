@@ -316,15 +316,6 @@ void sim_github_revoke_tokens(struct sim_github *g)
     gh_unlock(g);
 }
 
-void sim_github_limits(struct sim_github *g, const struct sim_github_limits *l)
-{
-    gh_lock(g);
-    g->limits = *l;
-    if (g->limits.per_hour <= 0)
-        g->limits.per_hour = 5000;
-    gh_unlock(g);
-}
-
 /* ---- life ---- */
 
 static void not_found(void *arg, const struct sim_req *rq, struct sim_res *rs)
@@ -362,7 +353,6 @@ static struct sim_github *github_new(const struct sim_github_conf *c)
     g->story = c->story;
     g->story_arg = c->story_arg;
     g->rng = c->seed + 17;
-    g->limits.per_hour = 5000;
     g->hook.parallel = 32;
     g->runner_archive = (struct buf)BUF_INIT(4 * 1024 * 1024);
     (void)pthread_mutex_init(&g->lock, NULL);
@@ -432,6 +422,8 @@ static void free_world(struct sim_github *g)
 {
     for (size_t i = 0; i < g->n_installations; i++) {
         free(g->installations[i]->account);
+        free(g->installations[i]->points.at);
+        free(g->installations[i]->contents.at);
         json_decref(g->installations[i]->permissions);
         free(g->installations[i]);
     }

@@ -105,12 +105,20 @@ void sim_github_serve_runner(struct sim_github *g, const void *data, size_t len)
 void sim_github_clock_ahead(struct sim_github *g, int64_t ms); /* GitHub's clock against ours, may be negative */
 void sim_github_token_lag(struct sim_github *g, int uses);     /* the next uses of any token get 401 */
 void sim_github_revoke_tokens(struct sim_github *g);
-/* Requests per hour and installation (default 5,000), and per minute for creations (default none: 0); wait_s:
- * Retry-After of the secondary limit; use_429: its status is 429 instead of 403. */
+/* Without this there are none, and answers announce none, as those of an Enterprise Server. per_hour: requests of an
+ * installation (default 5,000), announced; then, where they are not 0: creations in a minute; points in any minute, a
+ * reading request 1 and a writing one 5; check runs and statuses written in any minute, and in any hour. wait_s:
+ * Retry-After of these; use_429: their status is 429 instead of 403. */
 struct sim_github_limits {
-    int per_hour, creations_per_minute, wait_s;
+    int per_hour, creations_per_minute, points_per_minute, contents_per_minute, contents_per_hour, wait_s;
     bool use_429;
 };
+/* GitHub's own, as documented. */
+#define SIM_GITHUB_LIMITS                                                                                              \
+    (struct sim_github_limits)                                                                                         \
+    {                                                                                                                  \
+        .per_hour = 5000, .points_per_minute = 900, .contents_per_minute = 80, .contents_per_hour = 500, .wait_s = 60  \
+    }
 void sim_github_limits(struct sim_github *g, const struct sim_github_limits *l);
 
 /* ---- jobs ---- */
@@ -145,6 +153,7 @@ struct sim_github_stats {
     size_t runners, runners_online; /* registered now */
     size_t runners_ever;
     size_t deliveries, deliveries_pending, deliveries_failed;
+    size_t limited_by_hour, limited_by_minute; /* requests refused for their number */
 };
 void sim_github_stats(struct sim_github *g, struct sim_github_stats *out);
 /* Wait for the condition, at most timeout_ms of real time; false = not reached. */

@@ -1,4 +1,4 @@
-/* Who asks, and may he? App JWTs, installation tokens, rate limits. Texts are GitHub's own. */
+/* Who asks, and may he? App JWTs, installation tokens. Texts are GitHub's own. */
 #include "tests/sim/sim_github_priv.h"
 
 #include "server/base/mem.h"
@@ -192,59 +192,6 @@ bool gh_token_allows(const struct gh_token *t, const char *permission, bool writ
     return level(json_string_value(json_object_get(t->permissions, permission))) >= (write ? 2 : 1);
 }
 
-/* ---- limits ---- */
-
-static void rate_headers(const struct sim_github *g, const struct gh_installation *in, struct sim_res *rs)
-{
-    int left = g->limits.per_hour - in->used;
-
-    sim_res_header(rs, "x-ratelimit-limit", "%d", g->limits.per_hour);
-    sim_res_header(rs, "x-ratelimit-remaining", "%d", left > 0 ? left : 0);
-    sim_res_header(rs, "x-ratelimit-used", "%d", in->used);
-    sim_res_header(rs, "x-ratelimit-reset", "%lld", (long long)(in->window_ms / 1000 + 3600));
-    sim_res_header(rs, "x-ratelimit-resource", "core");
-}
-
-static bool over_secondary(struct sim_github *g, struct gh_installation *in)
-{
-    int64_t now = gh_now_ms(g);
-
-    if (g->limits.creations_per_minute <= 0)
-        return false;
-    if (now - in->minute_ms >= 60000) {
-        in->minute_ms = now;
-        in->created = 0;
-    }
-    return ++in->created > g->limits.creations_per_minute;
-}
-
-bool gh_rate(struct sim_github *g, struct gh_installation *in, bool creates, struct sim_res *rs)
-{
-    int64_t now = gh_now_ms(g);
-    char text[128];
-
-    if (now - in->window_ms >= 3600 * 1000) {
-        in->window_ms = now;
-        in->used = 0;
-    }
-    if (in->used >= g->limits.per_hour) {
-        rate_headers(g, in, rs);
-        (void)snprintf(text, sizeof(text), "API rate limit exceeded for installation ID %lld.", (long long)in->id);
-        gh_refuse(rs, 403, text);
-        return false;
-    }
-    in->used++;
-    rate_headers(g, in, rs);
-    if (creates && over_secondary(g, in)) {
-        if (g->limits.wait_s > 0)
-            sim_res_header(rs, "Retry-After", "%d", g->limits.wait_s);
-        gh_refuse(rs, g->limits.use_429 ? 429 : 403,
-                  "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
-        return false;
-    }
-    return true;
-}
-
 /* ---- POST /app/installations/{id}/access_tokens ---- */
 
 /* Every permission asked for must be known and granted; false: text says which is not. */
@@ -412,7 +359,7 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
             json_object_get(json_object_get(body, "permissions"), "members") == NULL)
             gh_violation(g, rq, "%s", fault);
         gh_refuse(rs, 422, fault);
-    } else if (gh_rate(g, in, true, rs)) {
+    } else if (gh_rate(g, in, rq, rs)) {
         struct gh_token *t = token_new(g, in, body);
 
         gh_story(g, "gives an installation token, %s",

@@ -534,6 +534,8 @@ void sim_github_stats(struct sim_github *g, struct sim_github_stats *out)
         out->runners += g->runners[i]->registered ? 1 : 0;
         out->runners_online += g->runners[i]->online ? 1 : 0;
     }
+    out->limited_by_hour = g->limited_by_hour;
+    out->limited_by_minute = g->limited_by_minute;
     out->deliveries = g->n_deliveries;
     out->deliveries_pending = g->pending;
     for (size_t i = 0; i < g->n_deliveries; i++) {

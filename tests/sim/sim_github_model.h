@@ -7,6 +7,14 @@
 
 #include <pthread.h>
 
+struct gh_spent { /* what was asked for in the last hour, in order */
+    struct {
+        int64_t ms;
+        int points;
+    } * at;
+    size_t from, n, cap;
+};
+
 struct gh_installation {
     int64_t id, window_ms; /* window_ms: start of the rate limit's hour */
     char *account;
@@ -15,6 +23,7 @@ struct gh_installation {
     int used;
     int64_t minute_ms;
     int created;
+    struct gh_spent points, contents;
 };
 
 struct gh_file {
@@ -121,7 +130,8 @@ struct sim_github {
     uint64_t rng;
     int64_t ahead_ms, next_id;
     int token_lag;
-    struct sim_github_limits limits;
+    struct sim_github_limits limits; /* per_hour 0: none */
+    size_t limited_by_hour, limited_by_minute;
     struct gh_installation **installations;
     size_t n_installations;
     struct gh_repo **repos;

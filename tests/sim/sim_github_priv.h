@@ -1,7 +1,7 @@
 /*
- * Inside the simulated GitHub. Files: sim_github.c (life, what exists), _auth.c (JWT, tokens, limits), _api.c
- * (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c (their
- * delivery), _control.c (/_sim/ and /sim/). Functions named gh_… expect g->lock to be held, except where said.
+ * Inside the simulated GitHub. Files: sim_github.c (life, what exists), _auth.c (JWT, tokens), _limits.c (rate limits),
+ * _api.c (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c
+ * (their delivery), _control.c (/_sim/ and /sim/). Functions named gh_… expect g->lock to be held, except where said.
  */
 #ifndef MUSTER_TESTS_SIM_GITHUB_PRIV_H
 #define MUSTER_TESTS_SIM_GITHUB_PRIV_H
@@ -34,7 +34,7 @@ bool gh_auth_app(struct sim_github *g, const struct sim_req *rq, struct sim_res 
 struct gh_token *gh_auth_token(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs);
 bool gh_token_reaches(const struct gh_token *t, const struct gh_repo *r);
 bool gh_token_allows(const struct gh_token *t, const char *permission, bool write);
-bool gh_rate(struct sim_github *g, struct gh_installation *in, bool creates, struct sim_res *rs);
+bool gh_rate(struct sim_github *g, struct gh_installation *in, const struct sim_req *rq, struct sim_res *rs);
 void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs);
 void gh_token_free(struct gh_token *t);
 

@@ -151,7 +151,7 @@ static void serve_token(struct sim_github *g, const struct endpoint *ep, const s
     struct gh_repo *repo = NULL;
     bool reaches;
 
-    if (t == NULL || !gh_rate(g, t->installation, strcmp(rq->method, "POST") == 0, rs))
+    if (t == NULL || !gh_rate(g, t->installation, rq, rs))
         return;
     if (ep->auth == AUTH_TOKEN) {
         repo = gh_repo(g, rq->arg[0], rq->arg[1]);

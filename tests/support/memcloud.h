@@ -7,7 +7,7 @@
 
 #include "providers/provider.h"
 
-#define MEMCLOUD_MAX 256
+#define MEMCLOUD_MAX 2560
 
 struct memcloud;
 

@@ -426,7 +426,7 @@ static void test_sim_github__limits_are_announced_and_enforced(void **state)
     const char *contents = "/repos/octo/train/contents/.cirun.yml";
     struct sim_reply r;
 
-    sim_github_limits(w->g, &(struct sim_github_limits){.per_hour = 2});
+    sim_github_limits(w->g, &(struct sim_github_limits){.per_hour = 1});
     assert_int_equal(status_of(w, "GET", contents, t, NULL), 200);
     r = call(w, "GET", contents, t, JSON, NULL);
     assert_int_equal(r.status, 403);
