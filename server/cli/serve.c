@@ -45,6 +45,8 @@ struct daemon {
     struct provider_env env;
     struct pause *pause; /* what the clouds wait with */
     struct engine_cloud clouds[SERVER_CONF_MAX_CLOUDS];
+    const char *documented[SERVER_CONF_MAX_CLOUDS]; /* those at the cloud's own address */
+    size_t n_documented;
     size_t n_clouds;
     const struct secret *secrets[SECRETS_MAX]; /* of ours, which no pull request may show; borrowed */
     size_t n_secrets;
@@ -102,6 +104,18 @@ static void open_agents(struct daemon *d)
         d->agents = agent_hub_new(conf_str(d->conf->server, "deployment"));
 }
 
+/* Elsewhere than at the cloud's own address, nobody documented limits. */
+static bool is_public(const struct cloud_account *a)
+{
+    for (const struct conf_key *k = a->ops->account_keys; k != NULL && k->name != NULL; k++) {
+        const char *is = strcmp(k->name, "endpoint_url") == 0 ? conf_str(a->conf, k->name) : NULL;
+
+        if (is != NULL && (k->def == NULL || strcmp(is, k->def) != 0))
+            return false;
+    }
+    return true;
+}
+
 static int open_clouds(struct daemon *d, struct err *e)
 {
     open_agents(d);
@@ -119,6 +133,8 @@ static int open_clouds(struct daemon *d, struct err *e)
         if (a->ops->open(a->conf, &d->env, &d->clouds[i].provider, e))
             return err_wrap(e, "clouds.%s", a->ops->name);
         d->clouds[i].ops = a->ops;
+        if (is_public(a))
+            d->documented[d->n_documented++] = a->ops->name;
         d->n_clouds = i + 1;
     }
     return 0;
@@ -183,6 +199,8 @@ static int open_parts(struct daemon *d, struct err *e)
     engine.http = d->http;
     engine.store = d->store;
     engine.n_clouds = d->n_clouds;
+    engine.documented = d->documented;
+    engine.n_documented = d->n_documented;
     policy_read(c->policy, &d->policy);
     engine.policy = &d->policy;
     d->engine = engine_new(&engine);

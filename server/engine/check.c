@@ -7,7 +7,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/pace.h"
 
 #include <stdio.h>
 
@@ -65,7 +65,7 @@ static int check_cloud(struct check *c, struct err *e)
     if (cloud == NULL)
         return 0;
     machine_ref(c->m, &ref);
-    if (cloud->ops->describe(cloud->provider, &ref, &got, &cause)) {
+    if (pace_describe(c->g, cloud, &ref, &got, &cause)) {
         log_warn(EV("machine.unchecked"), FS("machine", c->m->name), FE(&cause));
         return 0;
     }

@@ -2,7 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/metric.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/pace.h"
 
 #include <stdio.h>
 
@@ -54,7 +54,7 @@ static int destroy(struct engine *g, struct machine *m, const struct engine_clou
     struct err cause;
 
     machine_ref(m, &ref);
-    if (cloud->ops->destroy(cloud->provider, &ref, &cause)) {
+    if (pace_destroy(g, cloud, &ref, &cause)) {
         metric_add(&destroys, err_kind_name(cause.kind), 1);
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
                   FE(&cause));
@@ -104,7 +104,7 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     struct err cause;
 
     machine_ref(m, &ref);
-    if (cloud->ops->describe(cloud->provider, &ref, &got, &cause)) {
+    if (pace_describe(g, cloud, &ref, &got, &cause)) {
         log_warn(EV("machine.unchecked"), FS("machine", m->name), FE(&cause));
         again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
                                             : workers_backoff_ms(task->attempts, 2000, 60 * 1000));

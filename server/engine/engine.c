@@ -2,6 +2,7 @@
 
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/engine/breaker.h"
 #include "server/engine/report.h"
 #include "server/engine/room.h"
 
@@ -22,6 +23,7 @@ struct engine *engine_new(const struct engine_conf *c)
     g->report_files = cache_new(REPORT_FILES_MAX, report_file_free);
     g->release = release_new();
     g->prices = prices_new();
+    g->paced = paced_clouds_new();
     g->workers = workers_new(g, task_run);
     return g;
 }
@@ -34,7 +36,10 @@ static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
 
 int engine_prepare(struct engine *g, struct err *e)
 {
-    return store_write(g->c.store, release_leases_tx, NULL, e) || store_write(g->c.store, room_start_tx, g, e) ? -1 : 0;
+    return store_write(g->c.store, release_leases_tx, NULL, e) || store_write(g->c.store, breaker_start_tx, g, e) ||
+                   store_write(g->c.store, room_start_tx, g, e)
+               ? -1
+               : 0;
 }
 
 int engine_start(struct engine *g, struct err *e)
@@ -54,6 +59,7 @@ void engine_free(struct engine *g)
     workers_free(g->workers);
     release_free(g->release);
     prices_free(g->prices);
+    paced_clouds_free(g->paced);
     people_free(g->people);
     lookup_close(g);
     cache_free(g->report_files);

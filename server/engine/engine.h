@@ -30,6 +30,9 @@ struct engine_conf { /* borrowed, outlives the engine */
     const struct crypto_key *app_key; /* seals user-data until a launch is recorded */
     const struct engine_cloud *clouds;
     size_t n_clouds;
+    const char *const *documented; /* of these, the names of those at the cloud's own public address: its documented
+                                    * limits hold (pace.h) */
+    size_t n_documented;
     const char *deployment;
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     struct engine_limits limits;

@@ -24,6 +24,7 @@ struct engine {
     _Atomic int64_t reports_refused; /* the installation that was last said to lack the permission */
     struct release *release;         /* release.c */
     struct prices *prices;           /* price.h */
+    struct paced_clouds *paced;      /* pace.h */
     struct workers *workers;
 };
 
@@ -85,6 +86,8 @@ int verdict_put(struct store_tx *t, const struct engine *g, const struct verdict
  * store refuses it: the launch does not wait for it. */
 void verdict_attempt(struct engine *g, const struct machine *m, const struct machine_spec *s, const char *kind,
                      const char *message);
+/* It was passed over without asking; on the timeline once for each machine. */
+void verdict_skipped(struct engine *g, const struct machine *m, const struct machine_spec *s, const char *words);
 /* The same for a machine that was lost before it took a job, inside the transaction that ends it. */
 int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e) MUST_USE;
 
@@ -99,7 +102,7 @@ int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n,
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud);
 /* Credentials that work otherwise are refused for this one thing (an image, a network), round after round: nothing will
  * change by itself. Asks the cloud. */
-bool machine_is_denied(const struct engine *g, const struct machine_spec *s, const struct err *refusal, int round);
+bool machine_is_denied(struct engine *g, const struct machine_spec *s, const struct err *refusal, int round);
 void machine_ref(const struct machine *m, struct instance *ref);
 /* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
 bool machine_is_org(const struct machine *m);
@@ -162,6 +165,10 @@ struct balance {
     int first_candidate; /* where new machines begin in their chain */
 };
 int balance_strike(struct store_tx *t, const struct balance *b, struct err *e) MUST_USE;
+
+/* --- pace.c */
+struct paced_clouds *paced_clouds_new(void);
+void paced_clouds_free(struct paced_clouds *p); /* accepts NULL */
 
 /* --- release.c: which runner a machine downloads */
 struct release *release_new(void);

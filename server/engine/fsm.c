@@ -6,6 +6,7 @@
 
 static const unsigned char table[M_GONE + 1][FSM_DESTROYED + 1] = {
     [M_WANTED] = {[FSM_START] = TO(M_LAUNCHING),
+                  [FSM_BACKOFF] = TO(M_WANTED),
                   [FSM_TAKEN] = TO(M_BUSY),
                   [FSM_FINISHED] = TO(M_ENDING),
                   [FSM_DROP] = TO(M_ENDING),

@@ -9,19 +9,27 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/launch_int.h"
+#include "server/engine/pace.h"
 #include "server/engine/rank.h"
 #include "server/engine/room.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SAME_TRY_MAX 6 /* unclear outcomes of one candidate before it is left for the next */
+#define SAME_TRY_MAX 6 /* unclear outcomes, or refusals to listen, of one candidate before it is left for the next */
 
 static void attempt_clear(struct attempt *a)
 {
     plan_clear(&a->plan);
     secret_free(a->jit);
     buf_clear(&a->notes);
+}
+
+static bool is_same_place(const struct machine_spec *a, const struct machine_spec *b)
+{
+    const char *x = a->region != NULL ? a->region : "", *y = b->region != NULL ? b->region : "";
+
+    return strcmp(a->cloud, b->cloud) == 0 && strcmp(x, y) == 0;
 }
 
 /* The next candidate worth trying after this refusal; n when there is none. */
@@ -36,9 +44,20 @@ static int next_candidate(const struct attempt *a, const struct err *refusal)
             continue;
         if (refusal->kind == ERR_INVALID && !a->by_policy && plan_alike(s, failed))
             continue;
+        if (refusal->kind == ERR_THROTTLED && is_same_place(s, failed))
+            continue;
         return i;
     }
     return (int)a->plan.n;
+}
+
+static void note_words(struct attempt *a, const char *words)
+{
+    const struct machine_spec *s = &a->plan.specs[a->m->candidate];
+
+    buf_addf(&a->notes, "%scandidate %d (%s%s%s %s%s): %s", a->notes.len > 0 ? "; " : "", a->m->candidate + 1, s->cloud,
+             s->region != NULL ? " " : "", s->region != NULL ? s->region : "",
+             s->instance_type != NULL ? s->instance_type : "?", s->spot ? " spot" : "", words);
 }
 
 static void note(struct attempt *a, const struct err *refusal)
@@ -46,14 +65,12 @@ static void note(struct attempt *a, const struct err *refusal)
     const struct machine_spec *s = &a->plan.specs[a->m->candidate];
 
     launch_count(err_kind_name(refusal->kind));
-    rank_refused(a->g, s, refusal);
+    rank_refused(a->g, a->m, &a->plan, refusal);
     verdict_attempt(a->g, a->m, s, err_kind_name(refusal->kind), refusal->msg);
     log_warn(EV("launch.refused"), FS("machine", a->m->name), FI("job", a->m->job_id), FI("candidate", a->m->candidate),
              FS("cloud", s->cloud), FS("region", s->region), FS("instance_type", s->instance_type), FB("spot", s->spot),
              FE(refusal));
-    buf_addf(&a->notes, "%scandidate %d (%s%s%s %s%s): %s", a->notes.len > 0 ? "; " : "", a->m->candidate + 1, s->cloud,
-             s->region != NULL ? " " : "", s->region != NULL ? s->region : "",
-             s->instance_type != NULL ? s->instance_type : "?", s->spot ? " spot" : "", refusal->msg);
+    note_words(a, refusal->msg);
 }
 
 /* --- the end of a round --------------------------------------------------------------------------------------- */
@@ -64,7 +81,18 @@ struct waiting {
     const struct machine *m;
     const char *reason;
     enum job_cause cause;
+    const struct task *uncounted; /* it only had no turn yet; NULL = it was a try */
 };
+
+/* What GitHub gave for it stays with it, also when nothing went out yet. */
+static void keep_runner(struct machine *now, const struct machine *m)
+{
+    now->runner_id = m->runner_id;
+    if (now->state > M_LAUNCHING || m->sealed_jit == NULL)
+        return;
+    free(now->sealed_jit);
+    now->sealed_jit = mem_strdup(m->sealed_jit);
+}
 
 static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
 {
@@ -74,11 +102,13 @@ static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
     bool found, changed;
 
     v.cause.cause = w->cause;
+    if (w->uncounted != NULL && store_task_uncount(t, w->uncounted, e))
+        return -1;
     if (launch_job_note(t, w->g, &v, e) || store_machine_get(t, w->m->name, &now, &found, e))
         return -1;
     if (!found || now.state == M_GONE)
         return 0;
-    now.runner_id = w->m->runner_id;
+    keep_runner(&now, w->m);
     if (now.state == M_LAUNCHING)
         now.doubt_ms = w->m->doubt_ms;
     return store_machine_update(t, &now, now.state, &changed, e);
@@ -98,16 +128,26 @@ static void next_round(struct machine *m, void *arg)
     m->launched_ms = 0; /* lifetime and deadlines count from the try that succeeds */
 }
 
+/* When the next round begins. Where nobody was asked in this one, because all are left alone, soon after the first of
+ * them is to be tried again. */
+static int64_t next_round_ms(const struct attempt *a)
+{
+    if (!a->called && a->opens_ms > 0)
+        return a->opens_ms + workers_backoff_ms(1, 1000, 1000);
+    return clock_now_ms() + workers_backoff_ms(a->m->round + 1, 30 * 1000, 5 * 60 * 1000);
+}
+
 /* Everything was refused for now: the job keeps waiting, and the chain is tried again. */
 static int back_off(struct attempt *a, struct err *e)
 {
     struct machine_change c = {
         .name = a->m->name, .event = FSM_BACKOFF, .reason = notes_text(a), .edit = next_round, .edit_arg = NULL};
-    struct waiting w = {a->g, a->m, notes_text(a), CAUSE_CANDIDATES};
+    struct waiting w = {a->g, a->m, notes_text(a), CAUSE_CANDIDATES, NULL};
+    bool between = a->m->state == M_WANTED && a->m->round > 0; /* it was between two rounds, and still is */
 
-    if (machine_change(a->g, &c, e) || workers_write(a->g, waiting_tx, &w, e))
+    if ((!between && machine_change(a->g, &c, e)) || workers_write(a->g, waiting_tx, &w, e))
         return -1;
-    a->next->due_ms = clock_now_ms() + workers_backoff_ms(a->m->round + 1, 30 * 1000, 5 * 60 * 1000);
+    a->next->due_ms = next_round_ms(a);
     a->next->priority = TASK_LAUNCH;
     return 0;
 }
@@ -137,13 +177,22 @@ static int give_up(struct attempt *a, struct err *e)
     return workers_write(a->g, give_up_tx, &r, e);
 }
 
+/* It has its turn later, and keeps it by coming back then; it was no try. */
+static int paced(struct attempt *a, const char *reason, int64_t wait_ms, enum job_cause cause, struct err *e)
+{
+    struct waiting w = {a->g, a->m, reason, cause, a->task};
+
+    a->next->due_ms = clock_now_ms() + wait_ms;
+    a->next->priority = TASK_LAUNCH;
+    a->next->retry = true;
+    return workers_write(a->g, waiting_tx, &w, e);
+}
+
 /* The same try again, after a while; meanwhile the job says why it waits. */
 static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
     struct waiting w = {a->g, a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
-                        a->jit != NULL                 ? CAUSE_CANDIDATES
-                        : cause->kind == ERR_THROTTLED ? CAUSE_UNDECIDED /* nothing needs to be done */
-                                                       : CAUSE_RUNNER};
+                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER, NULL};
     int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 
     if (cause->retry_after_s > 0)
@@ -165,7 +214,7 @@ static int look(struct attempt *a, struct instance *got, struct err *e)
         return err_set(e, ERR_AUTH, "cloud %s is not set up here any more (settings: clouds.%s)", s->cloud, s->cloud);
     machine_ref(a->m, &ref);
     (void)snprintf(ref.region, sizeof(ref.region), "%s", s->region != NULL ? s->region : "");
-    return cloud->ops->describe(cloud->provider, &ref, got, e);
+    return pace_describe(a->g, cloud, &ref, got, e);
 }
 
 /* One that stopped already is adopted too: its first look finds that out, and ends it. */
@@ -236,7 +285,9 @@ static int refused(struct attempt *a, const struct err *refusal, bool *done, str
         if (look(a, &got, &ignored) == 0 && is_there(&got))
             return launch_accepted(a, &got, e);
     }
-    if (refusal->kind == ERR_THROTTLED || (unclear && a->tries < SAME_TRY_MAX))
+    if (unclear && a->tries < SAME_TRY_MAX)
+        return same_again(a, refusal, 0, e);
+    if (refusal->kind == ERR_THROTTLED && (a->tries < SAME_TRY_MAX || next_candidate(a, refusal) >= (int)a->plan.n))
         return same_again(a, refusal, 0, e);
     return next_or_end(a, refusal, done, e);
 }
@@ -253,6 +304,110 @@ static int leave_doubtful(struct attempt *a, bool *done, struct err *e)
     return next_or_end(a, &unclear, done, e);
 }
 
+/* No runner configuration: GitHub's refusal decides whether that may change. */
+static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
+{
+    /* a conflict is a leftover of ours that a lost answer made: the next try removes it */
+    bool soon = err_is_passing(cause) || cause->kind == ERR_CONFLICT;
+
+    if (cause->kind == ERR_THROTTLED && cause->retry_after_s > 0) {
+        log_info(EV("runner.paced"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
+        return paced(a, cause->msg, (int64_t)cause->retry_after_s * 1000, CAUSE_UNDECIDED, e);
+    }
+    log_warn(EV("runner.refused"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
+    return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, 30 * 1000, 10 * 60 * 1000), e);
+}
+
+/* --- candidates that have no turn, and those that are left alone ---------------------------------------------------
+ */
+
+struct glance {
+    const struct attempt *a;
+    struct breaker_found left;
+};
+
+static int glance_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct glance *l = arg;
+
+    return breaker_look_tx(t, l->a->g, l->a->m, &l->a->plan, false, clock_now_ms(), &l->left, e);
+}
+
+/* Passed over, as if it had refused just now: but nobody was asked. */
+static int pass_over(struct attempt *a, const struct breaker_found *left, bool *done, struct err *e)
+{
+    const struct machine_spec *s = &a->plan.specs[a->m->candidate];
+    const struct err as_if = {.kind = ERR_CAPACITY};
+
+    verdict_skipped(a->g, a->m, s, left->words);
+    log_info(EV("candidate.skipped"), FS("machine", a->m->name), FI("job", a->m->job_id),
+             FI("candidate", a->m->candidate), FS("cloud", s->cloud), FS("region", s->region),
+             FS("instance_type", s->instance_type), FB("spot", s->spot), FS("reason", left->words));
+    note_words(a, left->words);
+    if (a->opens_ms == 0 || left->again_ms < a->opens_ms)
+        a->opens_ms = left->again_ms;
+    return next_or_end(a, &as_if, done, e);
+}
+
+/* Before anything goes out for a->m->candidate. *done: nothing does, and the task goes on as next says. *go = false
+ * without it: another candidate is a->m->candidate now. */
+static int prepare(struct attempt *a, const struct machine_spec *s, bool *go, bool *done, struct err *e)
+{
+    const struct engine_cloud *cloud = machine_cloud(a->g, s->cloud);
+    struct glance l = {.a = a};
+    char reason[200];
+    struct err cause;
+    int64_t wait_ms;
+
+    *go = false;
+    *done = true;
+    if (a->m->doubt_ms == 0 && store_read(a->g->c.store, glance_tx, &l, e))
+        return -1;
+    if (l.left.again_ms > 0)
+        return pass_over(a, &l.left, done, e);
+    if (a->jit == NULL && runner_config(a->g, a->m, &a->jit, &cause))
+        return no_jit(a, &cause, e);
+    wait_ms = cloud != NULL ? pace_launch_ms(a->g, cloud, s->region, a->m) : 0;
+    if (wait_ms > 0) {
+        (void)snprintf(reason, sizeof(reason),
+                       "the launches that %.40s allows us%s%.64s are used up for now: it has "
+                       "its turn",
+                       s->cloud, s->region != NULL ? " in " : "", s->region != NULL ? s->region : "");
+        return paced(a, reason, wait_ms, CAUSE_CANDIDATES, e);
+    }
+    *done = false;
+    *go = true;
+    return 0;
+}
+
+/* One candidate. *done = false: a->m->candidate is the next. */
+static int try_one(struct attempt *a, bool *done, struct err *e)
+{
+    const struct machine_spec *s = &a->plan.specs[a->m->candidate];
+    struct breaker_found left;
+    struct instance got;
+    struct err refusal;
+    bool go;
+
+    (void)snprintf(a->m->cloud, sizeof(a->m->cloud), "%s", s->cloud);
+    (void)snprintf(a->m->region, sizeof(a->m->region), "%s", s->region != NULL ? s->region : "");
+    if (prepare(a, s, &go, done, e))
+        return -1;
+    if (!go)
+        return 0;
+    if (launch_intent(a, &go, &left, e))
+        return -1;
+    if (left.again_ms > 0)
+        return pass_over(a, &left, done, e);
+    *done = true;
+    if (!go)
+        return 0;
+    a->called = true;
+    if (launch_call(a, s, &got, &refusal) == 0)
+        return launch_accepted(a, &got, e);
+    return refused(a, &refusal, done, e);
+}
+
 static int try_candidates(struct attempt *a, struct err *e)
 {
     bool done;
@@ -260,36 +415,10 @@ static int try_candidates(struct attempt *a, struct err *e)
     if (leave_doubtful(a, &done, e))
         return -1;
     while (!done) {
-        const struct machine_spec *s = &a->plan.specs[a->m->candidate];
-        struct instance got;
-        struct err refusal;
-        bool go;
-
-        (void)snprintf(a->m->cloud, sizeof(a->m->cloud), "%s", s->cloud);
-        (void)snprintf(a->m->region, sizeof(a->m->region), "%s", s->region != NULL ? s->region : "");
-        if (launch_intent(a, &go, e))
-            return -1;
-        if (!go)
-            return 0;
-        if (launch_call(a, s, &got, &refusal) == 0)
-            return launch_accepted(a, &got, e);
-        if (refused(a, &refusal, &done, e))
+        if (try_one(a, &done, e))
             return -1;
     }
     return 0;
-}
-
-/* No runner configuration: GitHub's refusal decides whether that may change. */
-static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
-{
-    /* a conflict is a leftover of ours that a lost answer made: the next try removes it */
-    bool soon = err_is_passing(cause) || cause->kind == ERR_CONFLICT;
-
-    if (cause->kind == ERR_THROTTLED) /* it has its turn */
-        log_info(EV("runner.paced"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
-    else
-        log_warn(EV("runner.refused"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
-    return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, 30 * 1000, 10 * 60 * 1000), e);
 }
 
 /* Its place went to others while no cloud had any. Its job takes its turn by when it was queued. */
@@ -306,7 +435,6 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
 {
     AUTO(attempt_clear)
     struct attempt a = {.g = g, .m = m, .task = task, .next = next, .tries = task->attempts, .notes = BUF_INIT(4000)};
-    struct err cause;
     bool open = true;
 
     /* nobody needs it: at once when nothing went out, else after the grace that every machine has */
@@ -319,7 +447,5 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)
         m->candidate = 0;
     a.may_pass = m->candidate > 0; /* those before it were refused in an earlier run, or failed later */
-    if (runner_config(g, m, &a.jit, &cause))
-        return no_jit(&a, &cause, e);
     return try_candidates(&a, e);
 }

@@ -7,7 +7,7 @@
 #ifndef MUSTER_ENGINE_LAUNCH_INT_H
 #define MUSTER_ENGINE_LAUNCH_INT_H
 
-#include "server/engine/engine_int.h"
+#include "server/engine/breaker.h"
 
 struct attempt { /* one run of the task */
     struct engine *g;
@@ -20,6 +20,8 @@ struct attempt { /* one run of the task */
     int64_t doubt_ms; /* of the record, before the try under way */
     bool by_policy;   /* the last refusal is the operator's */
     bool may_pass;    /* some refusal of this round may pass: capacity, quota, credentials */
+    bool called;      /* a cloud was asked in this run */
+    int64_t opens_ms; /* of the candidates that were passed over, the first to be tried again; 0 = none was */
     struct buf notes; /* why each candidate was refused, for a person */
 };
 
@@ -27,9 +29,9 @@ struct attempt { /* one run of the task */
 int launch_job_note(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e) MUST_USE;
 struct verdict launch_word(const struct machine *m, enum job_want want, const char *reason);
 
-/* Store that a->m->candidate is about to be tried. go = false: it is not to be launched any more; the task goes on as
- * a->next says. */
-int launch_intent(struct attempt *a, bool *go, struct err *e) MUST_USE;
+/* Store that a->m->candidate is about to be tried. go = false: it is left alone for now, when left->again_ms says so;
+ * else it is not to be launched any more, and the task goes on as a->next says. */
+int launch_intent(struct attempt *a, bool *go, struct breaker_found *left, struct err *e) MUST_USE;
 /* The call itself. */
 int launch_call(struct attempt *a, const struct machine_spec *s, struct instance *got, struct err *e) MUST_USE;
 /* The cloud took it. */

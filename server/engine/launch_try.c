@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/metric.h"
 #include "server/engine/launch_int.h"
+#include "server/engine/pace.h"
 #include "server/engine/rank.h"
 #include "server/engine/room.h"
 
@@ -56,6 +57,9 @@ struct intent {
     enum machine_state now;
     char token[96]; /* of the try, when its machine fetches its bootstrap; else "" */
     const struct engine *g;
+    const struct plan *plan;
+    bool first; /* no request of this try went out yet: it may be left alone */
+    struct breaker_found left;
 };
 
 /* Ended while its runner configuration was on its way: who ends it must know of the runner. */
@@ -83,6 +87,7 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
 
     i->go = false;
     i->now = M_GONE;
+    i->left = (struct breaker_found){.again_ms = 0};
     if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e))
         return -1;
     if (store_machine_get(t, i->m->name, &now, &found, e))
@@ -93,6 +98,10 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
         return i->now == M_ENDING ? leave_runner(t, i->m, &now, e) : 0;
     if (i->now == M_WANTED && now.round > 0 && (room_for(t, i->g, now.repo_id, clock_now_ms(), &open, e) || !open))
         return open ? -1 : 0;
+    if (i->first && breaker_look_tx(t, i->g, i->m, i->plan, true, clock_now_ms(), &i->left, e))
+        return -1;
+    if (i->left.again_ms > 0)
+        return 0;
     copy.state = next;
     copy.surplus_ms = now.surplus_ms;
     return store_machine_update(t, &copy, now.state, &i->go, e) || arm(t, i, e) ? -1 : 0;
@@ -104,9 +113,10 @@ static void name_try(const struct machine *m, char out[96])
     (void)snprintf(out, 96, "%s-%d-%d", m->name, m->candidate, m->round);
 }
 
-int launch_intent(struct attempt *a, bool *go, struct err *e)
+int launch_intent(struct attempt *a, bool *go, struct breaker_found *left, struct err *e)
 {
-    struct intent i = {a->m, a->task, false, M_GONE, "", a->g};
+    struct intent i = {
+        .m = a->m, .task = a->task, .g = a->g, .plan = &a->plan, .first = a->m->doubt_ms == 0, .now = M_GONE};
     int64_t now = clock_now_ms();
 
     a->doubt_ms = a->m->doubt_ms;
@@ -122,6 +132,11 @@ int launch_intent(struct attempt *a, bool *go, struct err *e)
     if (workers_write(a->g, intent_tx, &i, e))
         return -1;
     *go = i.go;
+    *left = i.left;
+    if (i.left.again_ms > 0) {
+        a->m->doubt_ms = a->doubt_ms;
+        return 0;
+    }
     if (i.go) {
         a->m->state = M_LAUNCHING;
         return 0;
@@ -194,6 +209,7 @@ int launch_call(struct attempt *a, const struct machine_spec *s, struct instance
                                .n_tags = ARRAY_LEN(tags),
                                .say = say,
                                .say_arg = &words};
+    int rc;
 
     if (cloud == NULL)
         return err_set(e, ERR_AUTH, "cloud %s is not set up here (settings: clouds.%s)", s->cloud, s->cloud);
@@ -205,12 +221,16 @@ int launch_call(struct attempt *a, const struct machine_spec *s, struct instance
     if (a->by_policy || cloud->ops->check(cloud->provider, s, e) || render(a, cloud, s, &user_data, e))
         return -1;
     r.user_data = user_data;
-    return cloud->ops->launch(cloud->provider, &r, got, e);
+    rc = cloud->ops->launch(cloud->provider, &r, got, e);
+    pace_launched(a->g, cloud, s->region, rc != 0 ? e : NULL);
+    return rc;
 }
 
 /* The machine is up: its first look, its deadline, and nothing to explain about its job any more. */
 struct acceptance {
     struct engine *g;
+    const struct machine *tried;
+    const struct plan *plan;
     struct machine_change change;
     struct instance *got;
     int64_t now_ms, boot_ms; /* boot_ms: how long it may take to come up */
@@ -237,6 +257,8 @@ static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
         return -1;
     if (!found || m.state == M_GONE || strcmp(m.instance_id, c->got->id) != 0)
         c->stray = true;
+    if (breaker_taken_tx(t, c->g, c->tried, c->plan, e))
+        return -1;
     v = launch_word(&m, WANT_MACHINE, "");
     return found ? launch_job_note(t, c->g, &v, e) : 0;
 }
@@ -248,7 +270,7 @@ static void end_stray(struct attempt *a, struct instance *got)
     struct err e;
 
     log_error(EV("machine.unexpected"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id));
-    if (cloud != NULL && cloud->ops->destroy(cloud->provider, got, &e))
+    if (cloud != NULL && pace_destroy(a->g, cloud, got, &e))
         log_error(EV("destroy.failed"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id),
                   FE(&e));
 }
@@ -256,6 +278,8 @@ static void end_stray(struct attempt *a, struct instance *got)
 int launch_accepted(struct attempt *a, struct instance *got, struct err *e)
 {
     struct acceptance c = {.g = a->g,
+                           .tried = a->m,
+                           .plan = &a->plan,
                            .got = got,
                            .now_ms = clock_now_ms(),
                            .boot_ms = terms_boot_deadline_ms(a->g, &a->plan, (size_t)a->m->candidate)};

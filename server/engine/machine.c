@@ -2,7 +2,9 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/engine/breaker.h"
 #include "server/engine/idle.h"
+#include "server/engine/pace.h"
 #include "server/engine/rank.h"
 #include "server/engine/room.h"
 
@@ -29,14 +31,14 @@ static int see_none(void *arg, const struct instance *i, struct err *e)
     return 0;
 }
 
-bool machine_is_denied(const struct engine *g, const struct machine_spec *s, const struct err *refusal, int round)
+bool machine_is_denied(struct engine *g, const struct machine_spec *s, const struct err *refusal, int round)
 {
     const struct engine_cloud *cloud = machine_cloud(g, s->cloud);
     struct err ignored;
 
     if (refusal->kind != ERR_AUTH || round < DENIED_ROUNDS || cloud == NULL || cloud->ops->list == NULL)
         return false;
-    return cloud->ops->list(cloud->provider, s->region, see_none, NULL, &ignored) == 0;
+    return pace_list(g, cloud, s->region, see_none, NULL, &ignored) == 0;
 }
 
 void machine_ref(const struct machine *m, struct instance *ref)
@@ -160,6 +162,11 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
     if (write_change(t, c, &m, e))
         return -1;
     c->applied = true;
+    if (c->before == M_BOOTING && (c->event == FSM_LOST || c->event == FSM_EXPIRED) &&
+        breaker_lost_tx(t, c->g, &m, c->now_ms, e))
+        return -1;
+    if (c->after == M_GONE && breaker_ended_tx(t, &m, c->now_ms, e))
+        return -1;
     if (is_supply(c->before) && (c->event == FSM_LOST || c->event == FSM_EXPIRED) && verdict_lost(t, &m, c->now_ms, e))
         return -1;
     if (c->after == M_ENDING && c->before != M_ENDING &&

@@ -8,6 +8,7 @@
 #include "server/base/json.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/engine/breaker.h"
 #include "server/store/store_speed.h"
 
 #include <stdio.h>
@@ -171,24 +172,33 @@ int rank_booted_tx(struct store_tx *t, const struct engine *g, const struct mach
     if (accepted_ms <= 0 || accepted_ms > now_ms)
         return 0;
     rank_key(&p.specs[m->candidate], key);
+    if (breaker_booted_tx(t, g, m, &p, e))
+        return -1;
     return store_speed_booted(t, key, now_ms - accepted_ms, now_ms, e);
 }
 
 struct refusal {
     char key[400];
     int64_t until_ms, now_ms;
+    const struct engine *g;
+    const struct machine *m;
+    const struct plan *p;
+    enum err_kind kind;
 };
 
 static int refused_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct refusal *r = arg;
 
+    if (breaker_refused_tx(t, r->g, r->m, r->p, r->kind, r->now_ms, e))
+        return -1;
     return store_speed_refused(t, r->key, r->until_ms, r->now_ms, e);
 }
 
-void rank_refused(struct engine *g, const struct machine_spec *s, const struct err *refusal)
+void rank_refused(struct engine *g, const struct machine *m, const struct plan *p, const struct err *refusal)
 {
-    struct refusal r = {.now_ms = clock_now_ms()};
+    const struct machine_spec *s = &p->specs[m->candidate];
+    struct refusal r = {.now_ms = clock_now_ms(), .g = g, .m = m, .p = p, .kind = refusal->kind};
     struct err e;
 
     if (refusal->kind != ERR_CAPACITY && refusal->kind != ERR_QUOTA)

@@ -13,7 +13,7 @@ void rank_key(const struct machine_spec *s, char out[400]);
 /* Its machine came up, or was refused for want of room. */
 int rank_booted_tx(struct store_tx *t, const struct engine *g, const struct machine *m, int64_t now_ms,
                    struct err *e) MUST_USE;
-void rank_refused(struct engine *g, const struct machine_spec *s, const struct err *refusal);
+void rank_refused(struct engine *g, const struct machine *m, const struct plan *p, const struct err *refusal);
 
 /* What a candidate's machine may take: its runner's own word, at most the operator's. */
 int64_t terms_lifetime_ms(const struct engine *g, const struct plan *p, size_t i);

@@ -52,6 +52,9 @@ static const struct {
      "The cloud has none of these machines free there now. It is tried again until GitHub ends the job. More "
      "candidates "
      "help: several `instance_type`s or `region`s, or on-demand beside spot (`preemptible: [true, false]`)."},
+    {"skipped", "capacity",
+     "It was refused several times a moment ago, so it is left alone until the time below, and the next candidate is "
+     "taken meanwhile. Nothing needs to be done."},
     {"quota", "quota",
      "The account may have no more of these machines. Its owner asks the cloud to raise the quota named below; until "
      "then smaller types, another region or fewer jobs at once help. It is tried again meanwhile."},

@@ -86,6 +86,33 @@ void verdict_attempt(struct engine *g, const struct machine *m, const struct mac
         log_warn(EV("attempt.unsaid"), FS("machine", m->name), FE(&e));
 }
 
+struct skipped {
+    struct store_attempt a;
+    bool told;
+};
+
+static int skipped_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct skipped *s = arg;
+
+    if (store_attempt_put(t, &s->a, e))
+        return -1;
+    return s->told ? 0
+                   : store_event_add(t, s->a.last_ms, s->a.job_id, s->a.machine, "candidate.skipped", s->a.message, e);
+}
+
+void verdict_skipped(struct engine *g, const struct machine *m, const struct machine_spec *s, const char *words)
+{
+    struct skipped k = {attempt_of(m, s), m->round > 0};
+    struct err e;
+
+    k.a.kind = "skipped";
+    k.a.message = words;
+    k.a.last_ms = clock_now_ms();
+    if (m->job_id != 0 && store_write(g->c.store, skipped_tx, &k, &e))
+        log_warn(EV("attempt.unsaid"), FS("machine", m->name), FE(&e));
+}
+
 int verdict_lost(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e)
 {
     AUTO_PLAN struct plan plan = {0};

@@ -148,6 +148,8 @@ int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_m
  * Who lost his lease to another changes nothing here (0), so that what he records in the same transaction is kept. */
 int store_task_finish(struct store_tx *t, const struct task *task, int64_t next_due_ms, enum task_priority priority,
                       bool retry, struct err *e) MUST_USE;
+/* This claim of it was no attempt: it only had no turn. */
+int store_task_uncount(struct store_tx *t, const struct task *task, struct err *e) MUST_USE;
 /* ERR_CONFLICT: the lease was lost. */
 int store_task_renew(struct store_tx *t, const struct task *task, int64_t lease_until_ms, struct err *e) MUST_USE;
 /* When the next unclaimed task is due or the next lease ends, of those not less urgent than `least`; -1 = none. */

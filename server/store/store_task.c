@@ -185,6 +185,14 @@ int store_task_finish(struct store_tx *t, const struct task *task, int64_t next_
     return 0;
 }
 
+int store_task_uncount(struct store_tx *t, const struct task *task, struct err *e)
+{
+    return tx_write(t,
+                    "UPDATE task SET attempts = attempts - 1"
+                    " WHERE id = $1 AND generation = $2 AND claimed = 1 AND attempts > 0",
+                    VALS(DB_I(task->id), DB_I(task->generation)), NULL, NULL, NULL, e);
+}
+
 int store_task_renew(struct store_tx *t, const struct task *task, int64_t lease_until_ms, struct err *e)
 {
     int64_t changed;

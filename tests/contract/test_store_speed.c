@@ -4,6 +4,7 @@
 
 #include "server/store/store_speed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NOW INT64_C(1700000000000)
@@ -80,6 +81,69 @@ static void test_store_speed__what_nobody_launched_for_a_month_is_forgotten(void
     hand_commit(*state);
 }
 
+static void test_store_breaker__what_is_put_is_got_and_what_is_old_is_forgotten(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+    struct store_breaker b = {.failures = 4,
+                              .failed_ms = NOW,
+                              .open_until_ms = NOW + 60000,
+                              .probe_until_ms = NOW + 5,
+                              .kind = "capacity",
+                              .probe = "muster-1"},
+                         got;
+    bool found;
+    int64_t n;
+    struct err e;
+
+    assert_ok(store_breaker_get(t, "aws r a", &got, &found, &e), e);
+    assert_false(found);
+    assert_ok(store_breaker_put(t, "aws r a", &b, &e), e);
+    b.failures = 2;
+    b.failed_ms = NOW + DAY;
+    assert_ok(store_breaker_put(t, "aws r b", &b, &e), e);
+    assert_ok(store_breaker_get(t, "aws r a", &got, &found, &e), e);
+    assert_true(found);
+    assert_int_equal(got.failures, 4);
+    assert_int_equal(got.open_until_ms, NOW + 60000);
+    assert_int_equal(got.probe_until_ms, NOW + 5);
+    assert_string_equal(got.kind, "capacity");
+    assert_string_equal(got.probe, "muster-1");
+    assert_ok(store_breaker_count(t, NOW, 3, &n, &e), e);
+    assert_int_equal(n, 1);
+    assert_ok(store_breaker_count(t, NOW + 60001, 1, &n, &e), e);
+    assert_int_equal(n, 1); /* the first is forgotten */
+    assert_ok(store_breaker_drop(t, "aws r b", &e), e);
+    assert_ok(store_breaker_count(t, NOW, 0, &n, &e), e);
+    assert_int_equal(n, 0);
+    hand_commit(*state);
+}
+
+static void test_store_breaker__an_end_relaxes_what_its_cloud_refused_for_that_kind(void **state)
+{
+    static const struct {
+        const char *key, *kind;
+        bool relaxed;
+    } rows[] = {{"aws r a", "quota", true}, {"aws r b", "capacity", false}, {"aws2 r a", "quota", false}};
+    struct store_tx *t = hand_begin(*state);
+    struct err e;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct store_breaker b = {.failures = 3, .failed_ms = NOW, .open_until_ms = NOW + 60000};
+
+        (void)snprintf(b.kind, sizeof(b.kind), "%s", rows[i].kind);
+        assert_ok(store_breaker_put(t, rows[i].key, &b, &e), e);
+    }
+    assert_ok(store_breaker_relax(t, "aws ", "quota", NOW + 1, &e), e);
+    for (size_t i = 0; i < 3; i++) {
+        struct store_breaker b;
+        bool found;
+
+        assert_ok(store_breaker_get(t, rows[i].key, &b, &found, &e), e);
+        assert_int_equal(b.open_until_ms, rows[i].relaxed ? NOW + 1 : NOW + 60000);
+    }
+    hand_commit(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +151,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_store_speed__a_refusal_is_remembered_until_it_comes_up_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_store_speed__what_nobody_launched_for_a_month_is_forgotten, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_store_breaker__what_is_put_is_got_and_what_is_old_is_forgotten, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_store_breaker__an_end_relaxes_what_its_cloud_refused_for_that_kind, setup,
                                         teardown),
     };
 

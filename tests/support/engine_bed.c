@@ -46,6 +46,9 @@ void bed_up(struct bed *w)
                             .one_line = !w->no_one_line};
     struct err e;
 
+    c.documented = w->documented;
+    while (c.n_documented < ARRAY_LEN(w->documented) && w->documented[c.n_documented] != NULL)
+        c.n_documented++;
     w->github = github_new(&gc);
     assert_int_equal(store_open(w->url, &w->store, &e), 0);
     c.github = w->github;

@@ -28,6 +28,7 @@ struct bed {
     struct engine *g;
     bool fork_jobs, no_one_line;
     struct engine_limits limits; /* from the next bed_up on; 0 = none */
+    const char *documented[2];   /* from the next bed_up on: clouds whose documented limits hold; NULL = neither */
     const struct policy *policy; /* from the next bed_up on; NULL = everything is allowed */
 };
 
