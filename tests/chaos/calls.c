@@ -62,7 +62,7 @@ void chaos_say(struct chaos *c, const char *fmt, ...)
                       line);
 }
 
-void chaos_fail(struct chaos *c, const char *fmt, ...)
+void chaos_fail(struct chaos *c, enum chaos_fault what, const char *fmt, ...)
 {
     va_list ap;
 
@@ -71,6 +71,7 @@ void chaos_fail(struct chaos *c, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(c->failure, sizeof(c->failure), fmt, ap);
     va_end(ap);
+    c->counts.faults[what]++;
     chaos_say(c, "DOES NOT HOLD: %s", c->failure);
 }
 

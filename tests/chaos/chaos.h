@@ -80,7 +80,7 @@ struct cloud {
 /* --- story.c: how bad it is; everything is 0 once all is calm */
 struct mood {
     double crash; /* at each point: before and after every commit and call */
-    double refuse, lose, fail, hang, stale;
+    double refuse, lose, fail, hang;
     double liars;
     double github;       /* a call to GitHub fails, in any way */
     double between;      /* others come in while a call is under way */
@@ -95,7 +95,10 @@ struct chaos_job {
     bool harmed;    /* its machine broke or was taken back under it */
 };
 
+enum chaos_fault { CHAOS_LOST, CHAOS_DOUBLED, CHAOS_LEFT, CHAOS_KILLED_AT_WORK, CHAOS_BROKEN, CHAOS_FAULTS };
+
 struct chaos_counts {
+    size_t faults[CHAOS_FAULTS]; /* seeds in which this was the first thing that did not hold */
     size_t jobs, served, cancelled, harmed, refused, machines, crashes, restarts, calls, deliveries, steps;
 };
 
@@ -136,7 +139,7 @@ bool chaos_by(struct chaos *c, double probability);
 /* Part of the digest, and printed when asked for. */
 void chaos_say(struct chaos *c, const char *fmt, ...) PRINTF(2, 3);
 /* Something does not hold. The first one counts; the seed ends. */
-void chaos_fail(struct chaos *c, const char *fmt, ...) PRINTF(2, 3);
+void chaos_fail(struct chaos *c, enum chaos_fault what, const char *fmt, ...) PRINTF(3, 4);
 
 void agenda_add(struct chaos *c, int64_t in_ms, chaos_fn *fn, int64_t n);
 int64_t agenda_due_ms(const struct chaos *c); /* -1 = nothing */
@@ -174,5 +177,8 @@ void judge_now(struct chaos *c);
 bool judge_all_told(struct chaos *c); /* every job ran, or was refused with a reason */
 bool judge_nothing_left(struct chaos *c);
 void judge_end(struct chaos *c);
+/* May a machine end under this job? Only when it was found that the job may not have one (engine/guard.c). */
+bool judge_may_end(struct chaos *c, int64_t job);
+void judge_dump(struct chaos *c); /* what the store holds, on standard error */
 
 #endif

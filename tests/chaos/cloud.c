@@ -144,7 +144,7 @@ static int launch(struct cloud *p, const struct launch_request *r, struct instan
     if (chaos_by(c, c->mood.refuse))
         return refuse(p, e);
     if (b == NULL && p->n == CHAOS_BOXES) {
-        chaos_fail(c, "more machines are made than any seed needs");
+        chaos_fail(c, CHAOS_BROKEN, "more machines are made than any seed needs");
         return err_set(e, ERR_QUOTA, "full");
     }
     if (b == NULL)

@@ -40,13 +40,13 @@ void daemon_up(struct chaos *c)
     if (store_open_with(chaos_db(), c->url, &c->store, &e)) {
         c->store = NULL;
         if (!c->dead)
-            chaos_fail(c, "the store cannot be opened: %s", e.msg);
+            chaos_fail(c, CHAOS_BROKEN, "the store cannot be opened: %s", e.msg);
         return;
     }
     ec.store = c->store;
     c->engine = engine_new(&ec);
     if (engine_prepare(c->engine, &e) && !c->dead)
-        chaos_fail(c, "the engine does not start: %s", e.msg);
+        chaos_fail(c, CHAOS_BROKEN, "the engine does not start: %s", e.msg);
 }
 
 void daemon_down(struct chaos *c)
@@ -132,7 +132,7 @@ static int receive(struct chaos *c, const struct sim_webhook *w)
     if (!c->up || c->dead)
         return 0;
     if (event_parse(w->event, w->body, strlen(w->body), clock_now_ms(), &what, &job, &e)) {
-        chaos_fail(c, "a delivery cannot be read: %s", e.msg);
+        chaos_fail(c, CHAOS_BROKEN, "a delivery cannot be read: %s", e.msg);
         return 400;
     }
     if (what == EVENT_IGNORED)

@@ -54,12 +54,15 @@ static void off_line(struct box *b)
 void box_end(struct box *b, bool by_engine)
 {
     struct chaos *c = b->c;
-    const struct chaos_job *job = b->state == BOX_RUNNING ? job_of(b) : NULL;
+    struct chaos_job *job = b->state == BOX_RUNNING ? job_of(b) : NULL;
 
     if (b->state == BOX_ENDING || b->state == BOX_GONE)
         return;
-    if (by_engine && job != NULL && clock_now_ms() < b->expires_ms)
-        chaos_fail(c, "machine %s was destroyed while its runner had job %lld", b->name, (long long)job->id);
+    if (by_engine && job != NULL && judge_may_end(c, job->id))
+        job->harmed = true;
+    else if (by_engine && job != NULL && clock_now_ms() < b->expires_ms)
+        chaos_fail(c, CHAOS_KILLED_AT_WORK, "machine %s was destroyed while its runner had job %lld", b->name,
+                   (long long)job->id);
     off_line(b);
     b->state = BOX_ENDING;
     agenda_add(c, (int64_t)chaos_draw(c, c->calm ? 5 * SECOND : 90 * SECOND), gone, number_of(b));
@@ -161,7 +164,7 @@ void box_born(struct box *b)
             const struct box *o = &c->clouds[k].boxes[i];
 
             if (o != b && strcmp(o->name, b->name) == 0 && o->state == BOX_RUNNING)
-                chaos_fail(c, "there are two machines %s: %s and %s", b->name, o->id, b->id);
+                chaos_fail(c, CHAOS_DOUBLED, "there are two machines %s: %s and %s", b->name, o->id, b->id);
         }
     }
     if (chaos_by(c, c->mood.liars))

@@ -112,8 +112,8 @@ static void go_on(struct chaos *c, bool (*enough)(struct chaos *c), int64_t most
         if (i % LOOK_EVERY == 0 && enough(c))
             return;
         if (i == STEPS_MOST)
-            chaos_fail(c, "it never comes to rest");
-        if (!chaos_step(c) && enough(c))
+            chaos_fail(c, CHAOS_BROKEN, "it never comes to rest");
+        if (!chaos_step(c))
             return;
     }
 }
@@ -140,6 +140,8 @@ static void run(struct chaos *c)
     }
     if (c->failure[0] == '\0')
         judge_end(c);
+    if (c->trace)
+        judge_dump(c);
     end(c);
 }
 

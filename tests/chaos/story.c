@@ -19,10 +19,28 @@ static const char net_file[] =
     "  - {name: fast, cloud: gcp, region: z, machine_image: img, labels: [cirun-gpu, cirun-one],\n"
     "     instance_type: [n1, n2], preemptible: true, muster: {order: fastest, rerun_interrupted: 1}}\n";
 
+static const char cold_file[] = "runners:\n"
+                                "  - {name: warm, cloud: aws, region: r, machine_image: img, instance_type: single, "
+                                "labels: [cirun-one, cirun-gpu]}\n";
+static const char warm_file[] = "runners:\n"
+                                "  - {name: warm, cloud: aws, region: r, machine_image: img, instance_type: single, "
+                                "labels: [cirun-one, cirun-gpu],\n"
+                                "     idle: {replicas: 2}}\n";
+static const char no_file[] = "runners: [\n";
+static const char global_file[] =
+    "runners:\n"
+    "  - {name: far, cloud: gcp, region: z, machine_image: img, instance_type: n1, labels: [cirun-odd]}\n";
+static const char access_file[] = "version: 1\npolicies: [{id: some, repo: train}]\n"
+                                  "access_control: [{resource: far, policies: [some]}]\n";
+
 static const struct repo {
     int64_t id, installation;
     const char *name, *file;
-} repos[] = {{11, 7, "octo/train", train_file}, {12, 7, "octo/eval", train_file}, {21, 8, "duo/net", net_file}};
+    bool is_private;
+} repos[] = {{11, 7, "octo/train", train_file, false},
+             {12, 7, "octo/eval", cold_file, true},
+             {21, 8, "duo/net", net_file, false}};
+#define WARM_REPO "octo/eval"
 
 static const char *const labels[] = {"cirun-gpu", "cirun-gpu",    "cirun-gpu--1", "cirun-gpu--2",
                                      "cirun-one", "cirun-one--7", "cirun-odd",    "ubuntu-latest"};
@@ -130,6 +148,38 @@ static void revoke(struct chaos *c, int64_t n)
     sim_github_revoke_tokens(c->gh);
 }
 
+/* Somebody changes what the repository keeps warm, or breaks its file. */
+static void push(struct chaos *c, int64_t n)
+{
+    static const char *const files[] = {warm_file, warm_file, cold_file, no_file};
+    const char *file = n != 0 ? files[chaos_draw(c, ARRAY_LEN(files))] : cold_file;
+
+    chaos_say(c, "push to " WARM_REPO ": %zu", strlen(file));
+    sim_github_put_file(c->gh, WARM_REPO, "main", ".cirun.yml", file);
+    sim_github_push(c->gh, WARM_REPO, "main", ".cirun.yml");
+}
+
+static void suspend(struct chaos *c, int64_t n)
+{
+    int64_t id = chaos_draw(c, 2) == 0 ? 7 : 8;
+
+    chaos_say(c, "installation %lld is %s", (long long)id, n > 0 ? "suspended" : "back");
+    sim_github_suspend(c->gh, n > 0 ? id : 7, n > 0);
+    if (n > 0)
+        agenda_add(c, n, suspend, 0);
+    else
+        sim_github_suspend(c->gh, 8, false);
+}
+
+/* The wall clock is set: by hand, or after a sleep. */
+static void jump(struct chaos *c, int64_t n)
+{
+    int64_t by = (int64_t)chaos_draw(c, (uint64_t)(2 * n)) - n;
+
+    chaos_say(c, "the clock jumps by %lld s", (long long)(by / SECOND));
+    clock_test_set(clock_now_ms() + by);
+}
+
 static void calm(struct chaos *c, int64_t n)
 {
     (void)n;
@@ -175,6 +225,15 @@ static void plan(struct chaos *c, chaos_fn *fn, uint64_t times, int64_t n)
         agenda_add(c, (int64_t)chaos_draw(c, (uint64_t)DURATION), fn, n);
 }
 
+/* Half of the seeds: an organisation's own files. */
+static void add_organisation(struct chaos *c)
+{
+    sim_github_add_repo(c->gh, &(struct sim_repo){.id = 19, .installation_id = 7, .full_name = "octo/.cirun"});
+    sim_github_put_file(c->gh, "octo/.cirun", "main", ".cirun.global.yml", global_file);
+    if (chaos_draw(c, 2) == 0)
+        sim_github_put_file(c->gh, "octo/.cirun", "main", ".access.yml", access_file);
+}
+
 void story_begin(struct chaos *c)
 {
     sim_github_add_installation(c->gh, 7, "octo", NULL);
@@ -184,7 +243,10 @@ void story_begin(struct chaos *c)
                                                       .installation_id = repos[i].installation,
                                                       .full_name = repos[i].name});
         sim_github_put_file(c->gh, repos[i].name, "main", ".cirun.yml", repos[i].file);
+        sim_github_set_private(c->gh, repos[i].name, repos[i].is_private);
     }
+    if (chaos_draw(c, 2) == 0)
+        add_organisation(c);
     sim_github_webhook(c->gh, "here");
     draw_mood(c);
     github_faults(c);
@@ -194,6 +256,9 @@ void story_begin(struct chaos *c)
     plan(c, restart, chaos_draw(c, 3), 0);
     plan(c, github_down, chaos_draw(c, 4) == 0 ? 1 : 0, (int64_t)chaos_draw(c, HOUR));
     plan(c, cloud_down, chaos_draw(c, 3), (int64_t)chaos_draw(c, 40 * MINUTE));
+    plan(c, push, chaos_draw(c, 3), 1);
+    plan(c, suspend, chaos_draw(c, 5) == 0 ? 1 : 0, (int64_t)chaos_draw(c, HOUR));
+    plan(c, jump, chaos_draw(c, 3) == 0 ? 1 : 0, 20 * MINUTE);
     plan(c, revoke, chaos_draw(c, 4) == 0 ? 1 : 0, 0);
     agenda_add(c, DURATION, calm, 0);
 }
@@ -208,5 +273,8 @@ void story_calm(struct chaos *c)
         c->clouds[i].down_until_ms = c->clouds[i].throttled_until_ms = c->clouds[i].sold_out_until_ms = 0;
     sim_http_faults_clear(sim_github_http(c->gh));
     sim_github_hook_options(c->gh, &(struct sim_hook_options){.delay_ms = 100});
+    sim_github_suspend(c->gh, 7, false);
+    sim_github_suspend(c->gh, 8, false);
+    push(c, 0);
     agenda_add(c, SECOND, redeliver, 6);
 }
