@@ -89,6 +89,12 @@ const char *job_cause_name(enum job_cause c)
         return "undecided";
     case CAUSE_RUNNER:
         return "runner";
+    case CAUSE_UNASSIGNED:
+        return "unassigned";
+    case CAUSE_OVERTIME:
+        return "overtime";
+    case CAUSE_ENDED:
+        return "ended";
     }
     return "unknown";
 }

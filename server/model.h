@@ -34,7 +34,10 @@ enum job_cause {
     CAUSE_CANDIDATES,  /* what the clouds answered: the attempts tell (store_attempts_of_job) */
     CAUSE_BOOT,        /* machines were launched for it and none took it */
     CAUSE_UNDECIDED,   /* GitHub could not be asked what applies */
-    CAUSE_RUNNER       /* GitHub gives no runner configuration */
+    CAUSE_RUNNER,      /* GitHub gives no runner configuration */
+    CAUSE_UNASSIGNED,  /* its machine is online, and GitHub gives it no job */
+    CAUSE_OVERTIME,    /* it runs on although its machine's lifetime is over */
+    CAUSE_ENDED        /* its machine was ended under it, for its lifetime and overtime are over */
 };
 
 struct job {

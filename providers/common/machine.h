@@ -51,8 +51,8 @@ struct launch_request {
     const char *name;               /* machine = runner name; at most 63 characters of a-z 0-9 - */
     const char *token;              /* idempotency: same token = same machine; at most 48 characters of a-z 0-9 - */
     const struct secret *user_data; /* NULL only for render */
-    int64_t lifetime_s;             /* longest life, for clouds that end a machine by themselves; 0 = not said */
-    double max_hourly_usd;          /* USD an hour at most, for clouds with a price for each offer; 0 = any */
+    int64_t lifetime_s; /* longest life with its overtime, for clouds that end a machine by themselves; 0 = not said */
+    double max_hourly_usd;  /* USD an hour at most, for clouds with a price for each offer; 0 = any */
     bool first_try;         /* nothing went out with this token before: no need to look for what a lost answer left */
     const struct tag *tags; /* TAG_DEPLOYMENT and TAG_MACHINE among them */
     size_t n_tags;

@@ -36,6 +36,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     const struct cloud_account *a = account_of(p, s->cloud);
     const struct provider_env env = env_of(p, NULL);
     int64_t lifetime_s = conf_int(p->conf->limits, "lifetime") / 1000;
+    int64_t overtime_s = conf_int(p->conf->limits, "overtime") / 1000;
     char expires[24], token[64];
     const struct tag tags[] = {{TAG_DEPLOYMENT, env.deployment},
                                {TAG_MACHINE, NAME},
@@ -45,7 +46,7 @@ static int render(const struct planning *p, const struct machine_spec *s, size_t
     const struct launch_request r = {.spec = s,
                                      .name = NAME,
                                      .token = token,
-                                     .lifetime_s = lifetime_s,
+                                     .lifetime_s = lifetime_s + overtime_s,
                                      .first_try = true,
                                      .tags = tags,
                                      .n_tags = ARRAY_LEN(tags)};

@@ -170,6 +170,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                             conf_int(c->limits, "machines_per_repository"),
                                             conf_int(c->limits, "launches_per_minute")},
                                  .lifetime_ms = conf_int(c->limits, "lifetime"),
+                                 .overtime_ms = conf_int(c->limits, "overtime"),
                                  .boot_deadline_ms = conf_int(c->limits, "boot_deadline"),
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,

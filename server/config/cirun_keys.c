@@ -186,7 +186,8 @@ static const struct cirun_key muster_keys[] = {
      .min = 60,
      .max = 30 * DAY,
      .def = "the operator's",
-     .help = "The machine ends after this time, whatever it does; never longer than the operator's limit.",
+     .help = "The machine ends after this time; one whose job still runs then has the operator's overtime "
+             "(limits.overtime) to end it. Never longer than the operator's limit.",
      .example = "6h"},
     {.name = "boot_deadline",
      .type = CIRUN_DURATION,

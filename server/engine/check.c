@@ -1,9 +1,7 @@
-/*
- * Machines that are up: still there? registered? needed? in time?
- *
- * A healthy job is never killed: before a machine ends for any reason but its own completion, loss or lifetime, GitHub
- * is asked whether its runner is busy.
+/* One look at a machine that is up: what its cloud says, what GitHub says where that is asked, and when to look again.
  */
+#include "server/engine/check.h"
+
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
@@ -13,45 +11,103 @@
 
 #define CHECK_BOOTING_MS (60 * 1000)
 #define CHECK_SELDOM_MS (5 * 60 * 1000)
-#define FORBIDDEN_MS (15 * 60 * 1000) /* the App was removed: so long it may be a mistake */
+#define CONFIRM_MS (60 * 1000)          /* a machine that is not found is looked for again before it is lost */
+#define BLIND_MS ((int64_t)3600 * 1000) /* so long GitHub may not answer about one that is not found */
 
-struct check {
-    struct engine *g;
-    struct machine *m;
-    int64_t now_ms;
-    bool ended;
-};
-
-static int apply(struct check *c, struct machine_change *mc, struct err *e)
-{
-    if (machine_change(c->g, mc, e))
-        return -1;
-    c->ended = mc->applied && mc->after == M_ENDING;
-    if (mc->applied)
-        c->m->state = mc->after;
-    return 0;
-}
-
-static int change(struct check *c, enum fsm_event event, const char *reason, struct err *e)
-{
-    struct plan plan = {0};
-    struct machine_change mc = {.name = c->m->name, .event = event, .reason = reason};
-    struct err ignored;
-
-    /* a replacement begins after the candidate that failed */
-    if ((event == FSM_LOST || event == FSM_EXPIRED) && plan_parse(c->m->plan_json, &plan, &ignored) == 0 && plan.n > 0)
-        mc.first_candidate = (int)((size_t)(c->m->candidate + 1) % plan.n);
-    plan_clear(&plan);
-    return apply(c, &mc, e);
-}
+/* --- the cloud's word --------------------------------------------------------------------------------------------- */
 
 /* Its runner took a job before the cloud's answer told which machine it is. */
 static int note_instance(struct check *c, struct instance *got, struct err *e)
 {
-    struct machine_change mc = {
-        .name = c->m->name, .event = FSM_LAUNCHED, .edit = machine_note_instance, .edit_arg = got};
+    const struct check_verdict v = {.event = FSM_LAUNCHED, .edit = machine_note_instance, .edit_arg = got};
 
-    return c->m->instance_id[0] == '\0' && got->id[0] != '\0' ? apply(c, &mc, e) : 0;
+    if (c->w.gone_ms != 0) {
+        c->w.gone_ms = 0;
+        c->w_changed = true;
+    }
+    return c->m->instance_id[0] == '\0' && got->id[0] != '\0' ? check_decide(c, &v, e) : 0;
+}
+
+static int lost(struct check *c, const struct instance *got, struct err *e)
+{
+    bool reclaimed = got->why == ERR_CAPACITY, busy = c->m->state == M_BUSY;
+    char reason[480];
+
+    (void)snprintf(reason, sizeof(reason), "%s%s%.200s%s",
+                   reclaimed                        ? "the cloud took it back"
+                   : got->state == INSTANCE_STOPPED ? "the cloud says it is stopped"
+                                                    : "the cloud says it is gone",
+                   got->detail[0] != '\0' ? ": " : "", got->detail,
+                   busy ? "; the job on it is lost with it: GitHub ends it as failed after some minutes without a word "
+                          "of its runner"
+                        : "");
+    text_tidy(reason);
+    return check_decide(c,
+                        &(struct check_verdict){.event = FSM_LOST,
+                                                .kind = reclaimed ? "machine.reclaimed" : NULL,
+                                                .fault = reclaimed                        ? "reclaimed"
+                                                         : got->state == INSTANCE_STOPPED ? "stopped"
+                                                                                          : "vanished",
+                                                .reason = reason},
+                        e);
+}
+
+/* GitHub says that its runner is there and works: the list of a cloud may be old, a runner's job is not. */
+static int disbelieve(struct check *c, struct err *e)
+{
+    if ((c->w.told & TOLD_DISBELIEVED) != 0)
+        return 0;
+    c->w.told |= TOLD_DISBELIEVED;
+    c->w_changed = true;
+    return check_say(c,
+                     &(struct check_verdict){.kind = "machine.disbelieved",
+                                             .fault = "disbelieved",
+                                             .reason = "the cloud says that it is gone, and GitHub that its runner is "
+                                                       "at work: it is left alone while GitHub says so"},
+                     e);
+}
+
+/* Does GitHub agree that nothing runs there? A runner that has no job goes first, so that it is given none. */
+static int github_agrees(struct check *c, bool *yes, struct err *e)
+{
+    struct check_runner r;
+    bool busy = false, done = true;
+
+    *yes = false;
+    check_ask(c, &r);
+    if (!r.known) {
+        *yes = c->now_ms >= c->w.gone_ms + BLIND_MS;
+        return 0;
+    }
+    if (r.busy && r.online)
+        return disbelieve(c, e);
+    if (!r.busy && r.exists && c->m->state != M_BUSY)
+        check_remove(c, &r, &busy, &done);
+    if (busy)
+        return check_decide(c, &(struct check_verdict){.event = FSM_TAKEN, .reason = "GitHub says its runner is busy"},
+                            e);
+    *yes = done || c->now_ms >= c->w.gone_ms + BLIND_MS;
+    return 0;
+}
+
+/* Not among the living, by its cloud's word: which may be old, of one just made or of any. */
+static int not_there(struct check *c, const struct instance *got, struct err *e)
+{
+    bool found = got->state != INSTANCE_GONE, settled = c->now_ms >= c->m->launched_ms + SETTLE_MS, yes = true;
+
+    if (c->m->instance_id[0] == '\0' && c->now_ms < c->m->doubt_ms + SETTLE_MS)
+        return 0; /* not found by its name yet */
+    if (got->why == ERR_CAPACITY || (found && c->m->state != M_BUSY))
+        return lost(c, got, e);
+    if (c->w.gone_ms == 0) {
+        c->w.gone_ms = c->now_ms;
+        c->w_changed = true;
+    }
+    if (!found && (!settled || c->now_ms < c->w.gone_ms + CONFIRM_MS))
+        return 0;
+    if (github_agrees(c, &yes, e))
+        return -1;
+    return yes && !c->moved ? lost(c, got, e) : 0;
 }
 
 /* Is it still there? A cloud that cannot be asked proves nothing. */
@@ -60,7 +116,6 @@ static int check_cloud(struct check *c, struct err *e)
     const struct engine_cloud *cloud = machine_cloud(c->g, c->m->cloud);
     struct instance ref, got;
     struct err cause;
-    char reason[300];
 
     if (cloud == NULL)
         return 0;
@@ -71,105 +126,112 @@ static int check_cloud(struct check *c, struct err *e)
     }
     if (got.state == INSTANCE_PENDING || got.state == INSTANCE_RUNNING)
         return note_instance(c, &got, e);
-    if (c->m->instance_id[0] == '\0' && c->now_ms < c->m->doubt_ms + SETTLE_MS)
-        return 0; /* not found by its name yet */
-    (void)snprintf(reason, sizeof(reason), "the cloud says it is %s%s%.200s",
-                   got.state == INSTANCE_STOPPED ? "stopped" : "gone", got.detail[0] != '\0' ? ": " : "", got.detail);
-    text_tidy(reason);
-    return change(c, FSM_LOST, reason, e);
+    return not_there(c, &got, e);
 }
 
-/* Its boot deadline passed, once or long ago, and no job was seen on it. A runner that died in between would count as
- * on its way for ever, and its job would wait. */
-static int check_registration(struct check *c, struct err *e)
-{
-    struct github_repo repo = machine_repo(c->m);
-    struct github_runner r = {0};
-    struct err cause;
+/* --- what looks know of each other -------------------------------------------------------------------------------- */
 
-    if (github_runner_find(c->g->c.github, &repo, c->m->name, &r, &cause)) {
-        if (cause.kind != ERR_GONE)
-            return 0; /* GitHub cannot say: look again later */
-        return change(c, FSM_EXPIRED, "its runner was gone before it took a job", e);
-    }
-    if (r.busy)
-        return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
-    if (r.online)
-        return c->m->state == M_IDLE ? 0 : change(c, FSM_REGISTERED, "its runner is online and waits for a job", e);
-    /* the runner goes first: should it come on line this moment, no job is given to a machine about to end */
-    if (github_runner_remove(c->g->c.github, &repo, r.id, &cause))
-        return cause.kind == ERR_CONFLICT ? change(c, FSM_TAKEN, "GitHub says its runner is busy", e) : 0;
-    return change(c, FSM_EXPIRED,
-                  c->m->state == M_IDLE ? "its runner went off line before it took a job"
-                                        : "its runner did not register before the boot deadline",
-                  e);
+static int begin_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct check *c = arg;
+
+    return store_watch_get(t, c->m->name, &c->w, e);
 }
 
-/* Nobody waited for it during its grace. GitHub refuses to remove a runner that is busy: then it is needed after all.
- */
-static int retire(struct check *c, struct err *e)
+static int begin(struct check *c, struct err *e)
 {
-    struct err cause;
-
-    if (machine_remove_runner(c->g, c->m, &cause)) {
-        if (cause.kind == ERR_CONFLICT)
-            return change(c, FSM_TAKEN, "GitHub says its runner is busy", e);
-        log_warn(EV("machine.unretired"), FS("machine", c->m->name), FE(&cause));
-        if (cause.kind == ERR_AUTH && c->now_ms >= c->m->surplus_ms + c->g->c.idle_grace_ms + FORBIDDEN_MS)
-            return change(c, FSM_DROP, "no job waits for it any more, and GitHub no longer lets us remove its runner",
-                          e);
+    if (store_read(c->g->c.store, begin_tx, c, e))
+        return -1;
+    if (c->w.since_ms != 0 && c->w.state == c->m->state && c->w.since_ms <= c->now_ms)
         return 0;
-    }
-    return change(c, FSM_DROP, "no job waits for it any more", e);
+    c->w.state = c->m->state;
+    c->w.since_ms = c->now_ms;
+    c->w.asked_ms = 0;
+    c->w_changed = c->m->state >= M_IDLE; /* of one that boots nothing depends on it */
+    return 0;
+}
+
+static int keep_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct check *c = arg;
+
+    return store_watch_put(t, c->m->name, &c->w, e);
+}
+
+/* --- when next ---------------------------------------------------------------------------------------------------- */
+
+static void sooner(int64_t *due_ms, int64_t than_ms, int64_t now_ms)
+{
+    if (than_ms > now_ms && than_ms < *due_ms)
+        *due_ms = than_ms;
 }
 
 static int64_t next_look_ms(const struct check *c)
 {
     const struct machine *m = c->m;
-    int64_t due = c->now_ms + (m->state == M_BUSY || m->state == M_IDLE ? CHECK_SELDOM_MS : CHECK_BOOTING_MS);
+    bool seldom = (m->state == M_BUSY || m->state == M_IDLE) && !c->unasked;
+    int64_t due = c->now_ms + (seldom ? CHECK_SELDOM_MS : CHECK_BOOTING_MS);
 
-    if (m->state == M_BOOTING && m->boot_deadline_ms > c->now_ms && m->boot_deadline_ms < due)
-        due = m->boot_deadline_ms;
-    if (m->surplus_ms != 0 && m->surplus_ms + c->g->c.idle_grace_ms > c->now_ms &&
-        m->surplus_ms + c->g->c.idle_grace_ms < due)
-        due = m->surplus_ms + c->g->c.idle_grace_ms;
-    if (m->expires_ms > c->now_ms && m->expires_ms < due)
-        due = m->expires_ms;
-    return due;
+    if (m->state == M_BOOTING)
+        sooner(&due, m->boot_deadline_ms, c->now_ms);
+    if (m->surplus_ms != 0)
+        sooner(&due, m->surplus_ms + c->g->c.idle_grace_ms, c->now_ms);
+    sooner(&due, m->expires_ms, c->now_ms);
+    sooner(&due, check_hard_end_ms(c), c->now_ms);
+    if (c->w.gone_ms != 0)
+        sooner(&due, c->now_ms + CONFIRM_MS, c->now_ms);
+    return c->moved ? c->now_ms + 1000 : due;
 }
 
-static void plan_next(const struct check *c, struct task_next *next)
+static int finish(struct check *c, struct task_next *next, struct err *e)
 {
+    if (c->w_changed && !c->ended && workers_write(c->g, keep_tx, c, e))
+        return -1;
     next->due_ms = c->ended ? c->now_ms : next_look_ms(c);
     next->priority = c->ended ? TASK_TEARDOWN : TASK_CHECK;
+    return 0;
+}
+
+/* --- one look ----------------------------------------------------------------------------------------------------- */
+
+static bool goes_on(const struct check *c)
+{
+    return !c->ended && !c->moved;
+}
+
+static int look(struct check *c, struct err *e)
+{
+    const struct machine *m = c->m;
+    bool is_over = c->now_ms >= m->expires_ms;
+
+    if (is_over) {
+        if (check_lifetime(c, e))
+            return -1;
+    } else if (m->state != M_BUSY && m->surplus_ms != 0 && c->now_ms >= m->surplus_ms + c->g->c.idle_grace_ms &&
+               check_surplus(c, e)) {
+        return -1;
+    }
+    if (goes_on(c) && check_cloud(c, e))
+        return -1;
+    if (goes_on(c) && !is_over && (m->state == M_BOOTING || m->state == M_IDLE) && c->now_ms >= m->boot_deadline_ms &&
+        check_registration(c, e))
+        return -1;
+    if (goes_on(c) && m->state == M_BUSY && check_busy(c, e))
+        return -1;
+    return goes_on(c) && m->state == M_IDLE && m->surplus_ms == 0 ? check_unassigned(c, e) : 0;
 }
 
 int check_retire(struct engine *g, struct machine *m, struct task_next *next, struct err *e)
 {
-    struct check c = {g, m, clock_now_ms(), false};
+    struct check c = {.g = g, .m = m, .now_ms = clock_now_ms()};
 
-    if (retire(&c, e))
-        return -1;
-    plan_next(&c, next);
-    return 0;
+    return begin(&c, e) || check_surplus(&c, e) || finish(&c, next, e) ? -1 : 0;
 }
 
 int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)
 {
-    struct check c = {g, m, clock_now_ms(), false};
-    int rc = 0;
+    struct check c = {.g = g, .m = m, .now_ms = clock_now_ms()};
 
     (void)task;
-    if (c.now_ms >= m->expires_ms)
-        rc = change(&c, FSM_EXPIRED, "its lifetime is over", e);
-    else if (m->state != M_BUSY && m->surplus_ms != 0 && c.now_ms >= m->surplus_ms + g->c.idle_grace_ms)
-        rc = retire(&c, e);
-    if (rc == 0 && !c.ended)
-        rc = check_cloud(&c, e);
-    if (rc == 0 && !c.ended && (m->state == M_BOOTING || m->state == M_IDLE) && c.now_ms >= m->boot_deadline_ms)
-        rc = check_registration(&c, e);
-    if (rc != 0)
-        return -1;
-    plan_next(&c, next);
-    return 0;
+    return begin(&c, e) || look(&c, e) || finish(&c, next, e) ? -1 : 0;
 }

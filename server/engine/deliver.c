@@ -40,6 +40,7 @@ static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
                                .event = taken ? FSM_TAKEN : FSM_FINISHED,
                                .repo_id = j->repo_id,
                                .repo = j->repo,
+                               .job_id = j->id,
                                .reason = taken ? NULL : "its job is completed",
                                .edit = take_job,
                                .edit_arg = &d->job.id,

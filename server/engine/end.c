@@ -2,11 +2,14 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/metric.h"
+#include "server/base/text.h"
 #include "server/engine/pace.h"
 
 #include <stdio.h>
 
-#define GONE_FIRST_MS 5000 /* from a destroy that was accepted to the first look */
+#define GONE_FIRST_MS 5000                      /* from a destroy that was accepted to the first look */
+#define AGAIN_MOST_MS ((int64_t)10 * 60 * 1000) /* between two destroys that the cloud takes and does not do */
+#define LONG_TRIES 6                            /* after which the timeline says that it does not end */
 
 static const struct metric_desc destroys = {METRIC_COUNTER, "muster_destroys_total",
                                             "Destroy calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -34,22 +37,61 @@ static int accepted_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct accepted_end *a = arg;
     AUTO_MACHINE struct machine now = {0};
-    bool found, changed;
+    bool found, changed, first;
 
     if (store_machine_get(t, a->m->name, &now, &found, e))
         return -1;
     if (!found || now.state != M_ENDING)
         return 0;
+    first = now.ended_ms == 0;
     now.ended_ms = a->now_ms;
     if (store_machine_update(t, &now, M_ENDING, &changed, e))
         return -1;
-    return store_event_add(t, a->now_ms, now.job_id, now.name, "machine.ended", now.reason, e);
+    return !first ? 0 : store_event_add(t, a->now_ms, now.job_id, now.name, "machine.ended", now.reason, e);
+}
+
+/* It does not end, and costs: said once, for somebody who can look at the cloud himself. */
+struct stuck {
+    const struct machine *m;
+    const char *why;
+    int64_t now_ms;
+};
+
+static int stuck_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct stuck *s = arg;
+    char detail[800];
+
+    (void)snprintf(detail, sizeof(detail),
+                   "it does not end, and may go on costing: look at %s %s %s in the cloud (%.250s)", s->m->cloud,
+                   s->m->region, s->m->instance_id[0] != '\0' ? s->m->instance_id : s->m->name, s->why);
+    text_tidy(detail);
+    return store_event_add(t, s->now_ms, s->m->job_id, s->m->name, "machine.stuck", detail, e);
+}
+
+static int say_stuck(struct engine *g, const struct machine *m, const struct task *task, const char *why, struct err *e)
+{
+    struct stuck s = {m, why, clock_now_ms()};
+
+    if (task->attempts != LONG_TRIES)
+        return 0;
+    machine_fault("stuck");
+    log_error(EV("machine.stuck"), FS("machine", m->name), FS("cloud", m->cloud), FS("region", m->region),
+              FS("instance", m->instance_id), FS("why", why));
+    return workers_write(g, stuck_tx, &s, e);
+}
+
+static int64_t wait_after(const struct err *cause, const struct task *task, int64_t first_ms)
+{
+    return cause->retry_after_s > 0 ? (int64_t)cause->retry_after_s * 1000
+                                    : workers_backoff_ms(task->attempts, first_ms, 60 * 1000);
 }
 
 static int destroy(struct engine *g, struct machine *m, const struct engine_cloud *cloud, const struct task *task,
                    struct task_next *next, struct err *e)
 {
     struct accepted_end a = {m, clock_now_ms()};
+    bool first = m->ended_ms == 0;
     struct instance ref;
     struct err cause;
 
@@ -58,16 +100,20 @@ static int destroy(struct engine *g, struct machine *m, const struct engine_clou
         metric_add(&destroys, err_kind_name(cause.kind), 1);
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
                   FE(&cause));
-        again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
-                                            : workers_backoff_ms(task->attempts, 1000, 60 * 1000));
-        return 0;
+        again(next, wait_after(&cause, task, 1000));
+        return say_stuck(g, m, task, cause.msg, e);
     }
     metric_add(&destroys, "ok", 1);
-    log_info(EV("machine.ended"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
-             FS("reason", m->reason));
-    again(next, GONE_FIRST_MS);
-    next->retry = false;
-    return workers_write(g, accepted_tx, &a, e);
+    if (first)
+        log_info(EV("machine.ended"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
+                 FS("reason", m->reason));
+    /* what is destroyed again and again, and goes on running, is asked for ever more seldom, and never given up */
+    again(next, first ? GONE_FIRST_MS : workers_backoff_ms(task->attempts, GONE_FIRST_MS, AGAIN_MOST_MS));
+    next->retry = !first;
+    return workers_write(g, accepted_tx, &a, e) ||
+                   (!first && say_stuck(g, m, task, "it was asked to end, agreed, and is still there", e))
+               ? -1
+               : 0;
 }
 
 /* GitHub takes an ephemeral runner out by itself once it ran its job; any other one is ours to remove. */
@@ -81,6 +127,7 @@ static int close_record(struct engine *g, struct machine *m, const struct task *
 {
     int64_t now = clock_now_ms();
     struct machine_change c = {.name = m->name, .event = FSM_DESTROYED, .edit = note_destroyed, .edit_arg = &now};
+    char left[400];
     struct err cause;
 
     /* a runner GitHub will not let go does not keep the record open for ever: an offline one vanishes there by itself
@@ -88,10 +135,16 @@ static int close_record(struct engine *g, struct machine *m, const struct task *
     if (remove_runner(g, m, &cause)) {
         log_warn(EV("runner.left"), FS("machine", m->name), FE(&cause));
         if (task->attempts < (err_is_passing(&cause) || cause.kind == ERR_CONFLICT ? 20 : 5)) {
-            again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
-                                                : workers_backoff_ms(task->attempts, 1000, 60 * 1000));
+            again(next, wait_after(&cause, task, 1000));
             return 0;
         }
+        machine_fault("runner_left");
+        (void)snprintf(left, sizeof(left),
+                       "its machine is gone, and its runner could not be removed: GitHub drops it by itself (%.300s)",
+                       cause.msg);
+        text_tidy(left);
+        c.kind = "runner.left";
+        c.reason = left;
     }
     return machine_change(g, &c, e);
 }
@@ -106,8 +159,7 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     machine_ref(m, &ref);
     if (pace_describe(g, cloud, &ref, &got, &cause)) {
         log_warn(EV("machine.unchecked"), FS("machine", m->name), FE(&cause));
-        again(next, cause.retry_after_s > 0 ? (int64_t)cause.retry_after_s * 1000
-                                            : workers_backoff_ms(task->attempts, 2000, 60 * 1000));
+        again(next, wait_after(&cause, task, 2000));
         return 0;
     }
     switch (got.state) {
@@ -139,7 +191,8 @@ int end_machine(struct engine *g, struct machine *m, const struct task *task, st
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud),
                   FS("error", "this cloud is not set up any more: its machines cannot be destroyed from here"));
         again(next, 5 * 60 * 1000);
-        return 0;
+        return say_stuck(g, m, task, "this cloud is not in the settings any more: set it up again, or end it by hand",
+                         e);
     }
     return m->ended_ms == 0 ? destroy(g, m, cloud, task, next, e) : look(g, m, cloud, task, next, e);
 }

@@ -1,5 +1,6 @@
 #include "server/engine/engine.h"
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/breaker.h"
@@ -13,6 +14,7 @@ struct engine *engine_new(const struct engine_conf *c)
     struct engine *g = mem_zalloc(sizeof(*g));
 
     g->c = *c;
+    g->steady_ms = clock_now_ms() - clock_mono_ms();
     crypto_key_derive(c->app_key, "muster user-data", g->seal_key);
     lookup_open(g);
     g->people = people_new(&(struct people_conf){.github = c->github,

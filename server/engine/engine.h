@@ -37,6 +37,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     int workers; /* threads at most, started as they are needed; a quarter is kept for teardown; 0 = 64 */
     struct engine_limits limits;
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
+    int64_t overtime_ms;         /* beyond its lifetime, for a machine whose job still runs */
     const struct policy *policy; /* NULL = every candidate is allowed */
     bool fork_jobs;              /* policy.fork_jobs: allow */
     bool bare_self_hosted;       /* policy.bare_self_hosted: allow */

@@ -17,6 +17,7 @@ struct workers; /* worker.c: scheduler, threads, the queue between them */
 
 struct engine {
     struct engine_conf c;
+    int64_t steady_ms; /* the wall clock less the monotonic one when this process began: a jump of the former shows */
     unsigned char seal_key[32];
     struct cache *runs, *files, *etags, *orgs, *told; /* lookup.c */
     struct people *people;
@@ -107,6 +108,8 @@ void machine_ref(const struct machine *m, struct instance *ref);
 /* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
 bool machine_is_org(const struct machine *m);
 struct github_repo machine_repo(const struct machine *m); /* whose its runner is */
+/* Count it: muster_machine_faults_total. fault: of a fixed set. */
+void machine_fault(const char *fault);
 /* Its runner at GitHub, if it has one or may have. ERR_CONFLICT: it is running a job. */
 int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 /* As `edit`: what the cloud calls it; arg is the struct instance. */
@@ -123,6 +126,8 @@ struct machine_change {
     void (*edit)(struct machine *m, void *arg); /* NULL = none */
     void *edit_arg;
     int64_t now_ms;
+    int64_t job_id;                   /* FINISHED: of this job; another than it runs ends nothing. 0 = any */
+    const char *kind;                 /* of the timeline event; NULL = the event's own name */
     int first_candidate;              /* for a replacement, when the balance needs one */
     bool applied;                     /* out: the state machine took the event */
     enum machine_state before, after; /* out, when applied */
@@ -137,6 +142,7 @@ int runner_config(struct engine *g, struct machine *m, struct secret **jit, stru
 
 int launch_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                    struct err *e) MUST_USE;
+/* check.h */
 int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                   struct err *e) MUST_USE;
 /* Nobody needs it: its runner first, which GitHub refuses while it has a job; then its end. */

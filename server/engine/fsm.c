@@ -30,6 +30,7 @@ static const unsigned char table[M_GONE + 1][FSM_DESTROYED + 1] = {
                 [FSM_LOST] = TO(M_ENDING),
                 [FSM_EXPIRED] = TO(M_ENDING)},
     [M_BUSY] = {[FSM_LAUNCHED] = TO(M_BUSY),
+                [FSM_TAKEN] = TO(M_BUSY), /* GitHub said before that its runner is busy, and now with which job */
                 [FSM_FINISHED] = TO(M_ENDING),
                 [FSM_LOST] = TO(M_ENDING),
                 [FSM_EXPIRED] = TO(M_ENDING)},

@@ -17,6 +17,7 @@ static int end_it(struct store_tx *t, struct engine *g, const struct job *j, int
                                .event = FSM_FINISHED,
                                .repo_id = j->repo_id,
                                .repo = j->repo,
+                               .job_id = j->id,
                                .reason = reason,
                                .now_ms = now_ms,
                                .g = g};
@@ -33,7 +34,27 @@ static int end_it(struct store_tx *t, struct engine *g, const struct job *j, int
  */
 static bool is_entitled(enum job_cause cause)
 {
-    return cause == CAUSE_BOOT || cause == CAUSE_CANDIDATES || cause == CAUSE_RUNNER || cause == CAUSE_LIMIT;
+    switch (cause) {
+    case CAUSE_BOOT:
+    case CAUSE_CANDIDATES:
+    case CAUSE_RUNNER:
+    case CAUSE_LIMIT:
+    case CAUSE_UNASSIGNED:
+    case CAUSE_OVERTIME:
+    case CAUSE_ENDED:
+        return true;
+    case CAUSE_NONE:
+    case CAUSE_NO_FILE:
+    case CAUSE_BAD_FILE:
+    case CAUSE_NO_RUNNER:
+    case CAUSE_FORK:
+    case CAUSE_ACCESS:
+    case CAUSE_POLICY:
+    case CAUSE_UNSUPPORTED:
+    case CAUSE_UNDECIDED:
+        break;
+    }
+    return false;
 }
 
 int guard_job(struct store_tx *t, struct engine *g, int64_t job_id, int64_t now_ms, struct err *e)

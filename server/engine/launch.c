@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PLACE_MS 30000 /* who waits longer for his runner gives his place to others */
 #define SAME_TRY_MAX 6 /* unclear outcomes, or refusals to listen, of one candidate before it is left for the next */
 
 static void attempt_clear(struct attempt *a)
@@ -77,11 +78,12 @@ static void note(struct attempt *a, const struct err *refusal)
 
 /* Why the job waits, and what the record must know of the try that failed. */
 struct waiting {
-    const struct engine *g;
+    struct engine *g;
     const struct machine *m;
     const char *reason;
     enum job_cause cause;
     const struct task *uncounted; /* it only had no turn yet; NULL = it was a try */
+    bool gives_place;             /* it will wait for long: its room under the limits is for others */
 };
 
 /* What GitHub gave for it stays with it, also when nothing went out yet. */
@@ -111,7 +113,9 @@ static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
     keep_runner(&now, w->m);
     if (now.state == M_LAUNCHING)
         now.doubt_ms = w->m->doubt_ms;
-    return store_machine_update(t, &now, now.state, &changed, e);
+    if (store_machine_update(t, &now, now.state, &changed, e))
+        return -1;
+    return w->gives_place ? room_leave(t, w->g, &now, clock_now_ms(), e) : 0;
 }
 
 static const char *notes_text(struct attempt *a)
@@ -142,7 +146,7 @@ static int back_off(struct attempt *a, struct err *e)
 {
     struct machine_change c = {
         .name = a->m->name, .event = FSM_BACKOFF, .reason = notes_text(a), .edit = next_round, .edit_arg = NULL};
-    struct waiting w = {a->g, a->m, notes_text(a), CAUSE_CANDIDATES, NULL};
+    struct waiting w = {a->g, a->m, notes_text(a), CAUSE_CANDIDATES, NULL, false};
     bool between = a->m->state == M_WANTED && a->m->round > 0; /* it was between two rounds, and still is */
 
     if ((!between && machine_change(a->g, &c, e)) || workers_write(a->g, waiting_tx, &w, e))
@@ -180,7 +184,7 @@ static int give_up(struct attempt *a, struct err *e)
 /* It has its turn later, and keeps it by coming back then; it was no try. */
 static int paced(struct attempt *a, const char *reason, int64_t wait_ms, enum job_cause cause, struct err *e)
 {
-    struct waiting w = {a->g, a->m, reason, cause, a->task};
+    struct waiting w = {a->g, a->m, reason, cause, a->task, false};
 
     a->next->due_ms = clock_now_ms() + wait_ms;
     a->next->priority = TASK_LAUNCH;
@@ -192,7 +196,8 @@ static int paced(struct attempt *a, const char *reason, int64_t wait_ms, enum jo
 static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
     struct waiting w = {a->g, a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
-                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER, NULL};
+                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER, NULL,
+                        at_least_ms >= PLACE_MS && a->jit == NULL};
     int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 
     if (cause->retry_after_s > 0)
@@ -315,7 +320,9 @@ static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
         return paced(a, cause->msg, (int64_t)cause->retry_after_s * 1000, CAUSE_UNDECIDED, e);
     }
     log_warn(EV("runner.refused"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
-    return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, 30 * 1000, 10 * 60 * 1000), e);
+    if (!soon)
+        machine_fault("runner_refused");
+    return same_again(a, cause, soon ? 0 : workers_backoff_ms(a->tries, PLACE_MS, 15 * 60 * 1000), e);
 }
 
 /* --- candidates that have no turn, and those that are left alone ---------------------------------------------------

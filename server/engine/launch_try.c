@@ -202,7 +202,8 @@ int launch_call(struct attempt *a, const struct machine_spec *s, struct instance
     struct launch_request r = {.spec = s,
                                .name = m->name,
                                .token = token,
-                               .lifetime_s = (m->expires_ms - m->launched_ms) / 1000, /* a repetition says the same */
+                               /* a repetition says the same */
+                               .lifetime_s = (m->expires_ms + a->g->c.overtime_ms - m->launched_ms) / 1000,
                                .max_hourly_usd = sift_most_usd(a->g, &a->plan, (size_t)m->candidate),
                                .first_try = a->doubt_ms == 0,
                                .tags = tags,

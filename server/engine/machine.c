@@ -2,17 +2,27 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/base/metric.h"
 #include "server/engine/breaker.h"
 #include "server/engine/idle.h"
 #include "server/engine/pace.h"
 #include "server/engine/rank.h"
 #include "server/engine/room.h"
+#include "server/store/store_watch.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+static const struct metric_desc faults = {METRIC_COUNTER, "muster_machine_faults_total",
+                                          "What went wrong with machines and was acted on, by fault", "fault", NULL};
+
 #define DENIED_ROUNDS 4 /* several minutes: rights that were just given take their time */
+
+void machine_fault(const char *fault)
+{
+    metric_add(&faults, fault, 1);
+}
 
 const struct engine_cloud *machine_cloud(const struct engine *g, const char *cloud)
 {
@@ -65,12 +75,20 @@ int machine_remove_runner(struct engine *g, const struct machine *m, struct err 
 {
     struct github_repo repo = machine_repo(m);
     struct github_runner r = {.id = m->runner_id};
+    bool shown;
 
     if (m->runner_id == 0)
         return 0;
     if (m->runner_id < 0 && github_runner_find(g->c.github, &repo, m->name, &r, e))
         return e->kind == ERR_GONE ? 0 : -1;
-    return github_runner_remove(g->c.github, &repo, r.id, e);
+    if (github_runner_delete(g->c.github, &repo, r.id, &shown, e))
+        return -1;
+    if (shown)
+        return 0;
+    /* none that we are shown: is there none? */
+    if (github_runner_find(g->c.github, &repo, m->name, &r, e) == 0)
+        return err_set(e, ERR_RETRY, "GitHub removes no runner %s in %s, and lists it", m->name, m->repo);
+    return e->kind == ERR_GONE ? 0 : -1;
 }
 
 void machine_note_instance(struct machine *m, void *instance)
@@ -130,9 +148,33 @@ static int write_change(struct store_tx *t, struct machine_change *c, struct mac
     if (c->before == M_BOOTING && (c->after == M_IDLE || c->after == M_BUSY) &&
         rank_booted_tx(t, c->g, m, c->now_ms, e))
         return -1;
+    if (c->after == M_GONE && store_watch_drop(t, m->name, e))
+        return -1;
     (void)snprintf(kind, sizeof(kind), "machine.%s", fsm_event_name(c->event));
-    return store_event_add(t, c->now_ms, m->taken_job_id != 0 ? m->taken_job_id : m->job_id, m->name, kind, c->reason,
-                           e);
+    return store_event_add(t, c->now_ms, m->taken_job_id != 0 ? m->taken_job_id : m->job_id, m->name,
+                           c->kind != NULL ? c->kind : kind, c->reason, e);
+}
+
+/* A runner runs one job. Whoever says that another one began or ended on it is mistaken, or we are: that ends nothing,
+ * and GitHub is asked. */
+static bool is_odd(const struct machine_change *c, const struct machine *m)
+{
+    return c->job_id != 0 && m->state == M_BUSY && m->taken_job_id != 0 && c->job_id != m->taken_job_id &&
+           (c->event == FSM_FINISHED || c->event == FSM_TAKEN);
+}
+
+static int doubt(struct store_tx *t, const struct machine_change *c, const struct machine *m, struct err *e)
+{
+    char detail[160];
+
+    (void)snprintf(detail, sizeof(detail), "GitHub says that job %lld %s on it, which runs job %lld: GitHub is asked",
+                   (long long)c->job_id, c->event == FSM_TAKEN ? "began" : "ended", (long long)m->taken_job_id);
+    log_warn(EV("machine.doubted"), FS("machine", m->name), FI("job", m->taken_job_id), FS("reason", detail));
+    machine_fault("doubted");
+    return store_watch_ask(t, m->name, e) || store_task_put(t, TASK_MACHINE, m->name, TASK_CHECK, c->now_ms, e) ||
+                   store_event_add(t, c->now_ms, m->taken_job_id, m->name, "machine.doubted", detail, e)
+               ? -1
+               : 0;
 }
 
 /* Who names a machine that he cannot have had: a runner's name can be anybody's. */
@@ -158,6 +200,10 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
         return -1;
     if (!found || is_foreign(c, &m) || !fsm_next(m.state, c->event, &c->after))
         return 0;
+    if (is_odd(c, &m))
+        return doubt(t, c, &m, e);
+    if (c->event == FSM_TAKEN && m.state == M_BUSY && (c->job_id == 0 || m.taken_job_id != 0))
+        return 0; /* known */
     c->before = m.state;
     if (write_change(t, c, &m, e))
         return -1;

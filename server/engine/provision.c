@@ -42,7 +42,7 @@ static struct bootstrap_params params_of(const struct engine *g, const struct ma
                                      .gpu_memory_gb = s->gpu_memory_gb,
                                      .runner_url = boots->url,
                                      .runner_sha256 = boots->sha256,
-                                     .expires_s = m->expires_ms / 1000,
+                                     .expires_s = (m->expires_ms + g->c.overtime_ms) / 1000,
                                      .boot_deadline_s = take_job_within_ms(g, m, plan) / 1000,
                                      .jit = jit,
                                      .env_vars = plan->env_vars[m->candidate],

@@ -108,7 +108,7 @@ int report_note(struct store_tx *t, const struct engine *g, const struct job *j,
 
     if (g->c.no_check_runs)
         return 0;
-    if (j->want == WANT_REFUSED)
+    if (j->want == WANT_REFUSED || c->cause == CAUSE_OVERTIME || c->cause == CAUSE_ENDED)
         return join(t, j, c->cause, now_ms, e);
     if (store_report_of_job(t, j->id, &id, e))
         return -1;
@@ -280,7 +280,7 @@ static void plan_again(const struct task *task, const struct err *cause, struct 
 
 static int say(struct engine *g, struct report_view *v, const struct task *task, struct task_next *next, struct err *e)
 {
-    static const char phases[] = {'f', 'w', 's', 'e'};
+    static const char phases[] = {'f', 'w', 'o', 's', 'e'};
     AUTO(report_words_clear) struct report_words w = {.arena = NULL};
     char said[72];
     struct err cause;

@@ -30,10 +30,11 @@
 /* --- what is known */
 
 enum report_phase {
-    REPORT_FAILING, /* a job is refused */
-    REPORT_WAITING, /* a job waits for its machine */
-    REPORT_STARTED, /* all run, or have run */
-    REPORT_ENDED    /* none waits any more and none ran */
+    REPORT_FAILING,  /* a job is refused, or its machine was ended under it */
+    REPORT_WAITING,  /* a job waits for its machine */
+    REPORT_OVERTIME, /* a job runs on, beyond the lifetime of its machine */
+    REPORT_STARTED,  /* all run, or have run */
+    REPORT_ENDED     /* none waits any more and none ran */
 };
 
 struct report_attempt {

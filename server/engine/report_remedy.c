@@ -43,6 +43,15 @@ static const struct {
     {CAUSE_RUNNER,
      "GitHub does not register a runner for this repository. The App needs the permission *Administration: write*, and "
      "the organisation must allow self-hosted runners in this repository; both are the owner's to set."},
+    {CAUSE_UNASSIGNED,
+     "GitHub alone gives jobs to runners. Look at what it says here, at the job's page (an environment, a concurrency "
+     "group), at the settings of Actions and its runner groups, and at githubstatus.com; then press the button."},
+    {CAUSE_OVERTIME,
+     "Let the job end in time, or let it save what it has. For the next run, its runner may live longer "
+     "(`muster.lifetime`, at most the operator's `limits.lifetime`), or the operator grants more (`limits.overtime`)."},
+    {CAUSE_ENDED,
+     "Split the job, or let it go on from where it was. Its runner may live longer (`muster.lifetime`, at most the "
+     "operator's `limits.lifetime`), or the operator grants more (`limits.overtime`)."},
 };
 
 static const struct {

@@ -89,6 +89,12 @@ static void title_refused(const struct writing *x, struct buf *b)
     case CAUSE_BOOT:
         buf_adds(b, "Machines were launched, and none took the job");
         return;
+    case CAUSE_UNASSIGNED:
+        buf_adds(b, "Machines were ready, and GitHub gave them no job");
+        return;
+    case CAUSE_ENDED:
+        buf_adds(b, "Its machine was ended: its lifetime and overtime were over");
+        return;
     case CAUSE_CANDIDATES:
         if (x->last != NULL) {
             buf_addf(b, "%s refuses: %s", x->last->cloud, safe(x, x->last->message));
@@ -100,6 +106,7 @@ static void title_refused(const struct writing *x, struct buf *b)
     case CAUSE_UNSUPPORTED:
     case CAUSE_UNDECIDED:
     case CAUSE_RUNNER:
+    case CAUSE_OVERTIME:
         break;
     }
     buf_addf(b, "No machine: %s", reason[0] != '\0' ? reason : "the job was refused");
@@ -115,6 +122,8 @@ static void title_waiting(const struct writing *x, struct buf *b)
         buf_addf(b, "Waiting for its turn: %s", safe(x, x->lead->reason));
     else if (cause == CAUSE_RUNNER)
         buf_adds(b, "Waiting for GitHub to register a runner");
+    else if (cause == CAUSE_UNASSIGNED)
+        buf_adds(b, "Its machine is ready, and GitHub gives it no job");
     else if (cause == CAUSE_UNDECIDED)
         buf_adds(b, "Waiting for GitHub to tell what applies to this job");
     else if (x->lead->want == WANT_UNDECIDED)
@@ -163,6 +172,9 @@ static void write_title(struct writing *x)
     case REPORT_WAITING:
         title_waiting(x, &raw);
         break;
+    case REPORT_OVERTIME:
+        buf_adds(&raw, "The lifetime of its machine is over, and the job still runs");
+        break;
     case REPORT_STARTED:
     case REPORT_ENDED:
         title_over(x, &raw);
@@ -180,8 +192,14 @@ static void write_what(const struct writing *x, struct buf *b)
 
     switch (x->v->phase) {
     case REPORT_FAILING:
-        buf_addf(b, "%s for a machine of ours and cannot be served.\n\n",
-                 n == 1 ? "This job asks" : "Jobs of this commit ask");
+        if (x->lead->cause.cause == CAUSE_ENDED)
+            buf_adds(b, "The job ran longer than its machine may live.\n\n");
+        else
+            buf_addf(b, "%s for a machine of ours and cannot be served.\n\n",
+                     n == 1 ? "This job asks" : "Jobs of this commit ask");
+        break;
+    case REPORT_OVERTIME:
+        buf_adds(b, "The job runs longer than its machine may live. It is left alone for a while.\n\n");
         break;
     case REPORT_WAITING:
         buf_addf(b, "%s longer than usual for a machine. Nothing is lost: it is tried until GitHub ends the job.\n\n",
@@ -314,7 +332,7 @@ static void write_summary(struct writing *x, struct buf *b)
     write_place(x, b);
     write_attempts(x, b);
     write_jobs(x, b);
-    if (x->v->phase == REPORT_FAILING)
+    if (x->v->phase == REPORT_FAILING && x->lead->cause.cause != CAUSE_ENDED)
         buf_adds(b,
                  "While the job waits at GitHub, *Re-run* (or the button *Try again*) has it decided anew. A change of "
                  "`.cirun.yml` counts for the runs of the commit that brings it.\n");
@@ -422,8 +440,10 @@ static void find_last(struct writing *x)
 
 static void set_status(struct report_words *w, enum report_phase phase)
 {
-    w->status = phase == REPORT_WAITING ? "in_progress" : "completed";
-    w->conclusion = phase == REPORT_WAITING ? NULL : phase == REPORT_FAILING ? "failure" : "neutral";
+    bool open = phase == REPORT_WAITING || phase == REPORT_OVERTIME;
+
+    w->status = open ? "in_progress" : "completed";
+    w->conclusion = open ? NULL : phase == REPORT_FAILING ? "failure" : "neutral";
 }
 
 int report_compose(const struct report_view *v, struct report_words *out, struct err *e)

@@ -91,6 +91,23 @@ static bool fails(const struct store_report_job *j, int64_t better_id)
     return j->want == WANT_REFUSED && !has_run(j) && (j->state != JOB_DONE || j->id > better_id);
 }
 
+/* Its machine was ended under it, for its time was over; a later job of its kind may have gone better here too. */
+static bool was_cut(const struct store_report_job *j, int64_t better_id)
+{
+    return j->cause.cause == CAUSE_ENDED && (j->state != JOB_DONE || j->id >= better_id);
+}
+
+static enum report_phase phase_of(const struct store_report_job *j, int64_t better_id)
+{
+    if (fails(j, better_id) || was_cut(j, better_id))
+        return REPORT_FAILING;
+    if (waits(j))
+        return REPORT_WAITING;
+    if (j->state == JOB_RUNNING && j->cause.cause == CAUSE_OVERTIME)
+        return REPORT_OVERTIME;
+    return has_run(j) ? REPORT_STARTED : REPORT_ENDED;
+}
+
 static void count(struct report_view *v)
 {
     int64_t better_id = 0;
@@ -101,10 +118,7 @@ static void count(struct report_view *v)
     }
     for (size_t i = 0; i < v->n_jobs; i++) {
         const struct store_report_job *j = &v->jobs[i];
-        enum report_phase p = fails(j, better_id) ? REPORT_FAILING
-                              : waits(j)          ? REPORT_WAITING
-                              : has_run(j)        ? REPORT_STARTED
-                                                  : REPORT_ENDED;
+        enum report_phase p = phase_of(j, better_id);
 
         v->failing += p == REPORT_FAILING ? 1 : 0;
         v->waiting += p == REPORT_WAITING ? 1 : 0;

@@ -240,6 +240,21 @@ int room_admit(struct store_tx *t, struct engine *g, int64_t now_ms, struct err 
     return waiting ? admit(t, g, now_ms, e) : 0;
 }
 
+/* From its second round on it counts for no limit, and asks for room anew (room_ask). */
+int room_leave(struct store_tx *t, struct engine *g, struct machine *m, int64_t now_ms, struct err *e)
+{
+    bool changed;
+
+    if (m->state != M_WANTED || m->round > 0 || m->launched_ms != 0)
+        return 0;
+    m->round = 1;
+    if (store_machine_update(t, m, M_WANTED, &changed, e) ||
+        store_event_add(t, now_ms, m->job_id, m->name, "machine.waits",
+                        "GitHub refuses its runner: others may have its place meanwhile", e))
+        return -1;
+    return room_admit(t, g, now_ms, e);
+}
+
 static int hold(struct store_tx *t, const struct balance *b, const struct room *r, struct err *e)
 {
     int64_t again_ms = b->now_ms + TELL_FIRST_MS;

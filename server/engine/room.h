@@ -13,6 +13,8 @@ int balance_want(struct store_tx *t, const struct balance *b, bool *made, struct
 int room_fill(struct store_tx *t, const struct balance *b, int64_t missing, struct err *e) MUST_USE;
 /* Room may have come. */
 int room_admit(struct store_tx *t, struct engine *g, int64_t now_ms, struct err *e) MUST_USE;
+/* A machine that nothing was made for yet will wait for long: others may have its place meanwhile. Changes *m. */
+int room_leave(struct store_tx *t, struct engine *g, struct machine *m, int64_t now_ms, struct err *e) MUST_USE;
 /* May a warm machine be made that no job asked for? Only where there is room and nobody waits for any. */
 int room_spare(struct store_tx *t, const struct engine *g, int64_t repo_id, int64_t now_ms, bool *spare,
                struct err *e) MUST_USE;

@@ -427,8 +427,11 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
     c.use = GITHUB_FOR_ENDS; /* asked before a machine ends */
     buf_adds(&path, "/runners?per_page=100&name=");
     text_url_escape(&path, name, strlen(name));
-    if (get_json(g, &c, &path, &body, e))
+    if (get_json(g, &c, &path, &body, e)) {
+        if (e->kind == ERR_GONE)
+            e->kind = ERR_AUTH; /* what GitHub does not show us is not the runner but whose it is */
         return -1;
+    }
     if (js_arr(body, "runners", &runners, e))
         return nonsense(&c, e);
     for (size_t i = 0; i < json_array_size(runners); i++) {
@@ -443,7 +446,7 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
     return err_set(e, ERR_GONE, "GitHub knows no runner %s in %s", name, r->repo);
 }
 
-int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e)
+int github_runner_delete(struct github *g, const struct github_repo *r, int64_t runner_id, bool *shown, struct err *e)
 {
     static const int known[] = {404, 422, 0};
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
@@ -459,7 +462,15 @@ int github_runner_remove(struct github *g, const struct github_repo *r, int64_t 
     if (res.status == 422)
         return err_set(e, ERR_CONFLICT, "runner %lld in %s is running a job: GitHub keeps it", (long long)runner_id,
                        r->repo);
+    *shown = res.status != 404;
     return 0;
+}
+
+int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e)
+{
+    bool shown;
+
+    return github_runner_delete(g, r, runner_id, &shown, e);
 }
 
 int github_org_group_get(struct github *g, const struct github_repo *org, struct github_runner_group *out,

@@ -63,7 +63,7 @@ int github_jitconfig(struct github *g, const struct github_repo *r, const char *
                      int64_t *runner_id, struct secret **jit, struct err *e) MUST_USE;
 
 /* actions/list-self-hosted-runners-for-repo and -for-org with name=: what GitHub says of one runner. ERR_GONE: no such
- * runner. */
+ * runner; ERR_AUTH also where GitHub does not know the repository (any more): that says nothing of its runners. */
 struct github_runner {
     int64_t id;
     bool online, busy;
@@ -72,7 +72,10 @@ int github_runner_find(struct github *g, const struct github_repo *r, const char
                        struct err *e) MUST_USE;
 
 /* actions/delete-self-hosted-runner-from-repo and -from-org. Gone already = 0; ERR_CONFLICT: it is running a job (422).
+ * *shown = false: GitHub shows no such runner: it is gone, or we are not shown it any more (github_runner_find tells).
  */
+int github_runner_delete(struct github *g, const struct github_repo *r, int64_t runner_id, bool *shown,
+                         struct err *e) MUST_USE;
 int github_runner_remove(struct github *g, const struct github_repo *r, int64_t runner_id, struct err *e) MUST_USE;
 
 /* actions/get-self-hosted-runner-group-for-org: the group that our runners of an organisation are in, the default one.

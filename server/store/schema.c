@@ -220,8 +220,21 @@ static const char *const V8[] = {
     NULL,
 };
 
+/* What looks at machines found out (store_watch.h). */
+static const char *const V9[] = {
+    "CREATE TABLE watch ("
+    " machine TEXT PRIMARY KEY,"
+    " state INTEGER NOT NULL,"
+    " since_ms INTEGER NOT NULL,"
+    " gone_ms INTEGER NOT NULL,"
+    " asked_ms INTEGER NOT NULL,"
+    " ask INTEGER NOT NULL,"
+    " told INTEGER NOT NULL)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9},
 };
 
 int64_t schema_newest(void)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ void bed_up(struct bed *w)
                             .workers = 4,
                             .limits = w->limits,
                             .lifetime_ms = 6 * 3600 * 1000,
+                            .overtime_ms = w->overtime_ms,
                             .boot_deadline_ms = 15 * 60 * 1000,
                             .idle_grace_ms = 5 * 60 * 1000,
                             .http = w->http,
@@ -90,6 +92,7 @@ int bed_setup(void **state)
 
     log_set_level(LOG_NONE);
     clock_test_set(BED_NOW);
+    w->overtime_ms = 2 * 3600 * 1000;
     /* in memory where there is such a place: nothing here is about the disk, and it is written a thousand times */
     (void)snprintf(w->dir, sizeof(w->dir), "%s/muster-engine-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -279,4 +282,15 @@ char *bed_jit_of(const char *user_data)
     assert_non_null(p);
     p += sizeof(key) - 1;
     return mem_strndup(p, strcspn(p, "'"));
+}
+
+int64_t bed_boot(struct bed *w, struct memcloud *f, size_t i)
+{
+    char *jit = bed_jit_of(bed_call(f, i).text);
+    int64_t runner_id = 0;
+    struct err e;
+
+    assert_int_equal(sim_github_runner_online(w->gh, jit, NULL, NULL, &runner_id, &e), 0);
+    free(jit);
+    return runner_id;
 }

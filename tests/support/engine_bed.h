@@ -27,6 +27,7 @@ struct bed {
     struct db *db; /* a second look at its tables */
     struct engine *g;
     bool fork_jobs, no_one_line;
+    int64_t overtime_ms;         /* from the next bed_up on */
     struct engine_limits limits; /* from the next bed_up on; 0 = none */
     const char *documented[2];   /* from the next bed_up on: clouds whose documented limits hold; NULL = neither */
     const struct policy *policy; /* from the next bed_up on; NULL = everything is allowed */
@@ -52,6 +53,8 @@ int64_t bed_number(struct bed *w, const char *sql, int64_t v);
 /* Wait, by poking, until the job's decision is as said. */
 void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j);
 struct memcloud_call bed_call(struct memcloud *f, size_t i);
+/* The i-th machine of a cloud boots: its runner comes on line, and GitHub gives it what waits. */
+int64_t bed_boot(struct bed *w, struct memcloud *f, size_t i);
 /* The runner configuration in a machine's user-data; the caller frees it. */
 char *bed_jit_of(const char *user_data);
 size_t bed_asked(struct bed *w, const char *op);

@@ -7,12 +7,14 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct box {
     char id[32], name[64], token[96], region[64];
-    bool live, stopped;
+    bool live, stopped, reclaimed, hidden;
+    char detail[64];
     int64_t found_from_ms; /* by its name */
     char *user_data;
 };
@@ -39,7 +41,7 @@ struct memcloud {
         double usd;
     } prices[8];
     size_t n_prices;
-    int lost_answers, refused_destroys;
+    int lost_answers, refused_destroys, ignored_destroys;
     enum err_kind destroy_kind;
     struct memcloud_chance chance;
     uint64_t rng;
@@ -117,7 +119,9 @@ static void fill(const struct box *b, struct instance *out)
     (void)snprintf(out->id, sizeof(out->id), "%s", b->id);
     (void)snprintf(out->name, sizeof(out->name), "%s", b->name);
     (void)snprintf(out->region, sizeof(out->region), "%s", b->region);
-    out->state = !b->live ? INSTANCE_GONE : b->stopped ? INSTANCE_STOPPED : INSTANCE_RUNNING;
+    out->state = !b->live || b->hidden ? INSTANCE_GONE : b->stopped ? INSTANCE_STOPPED : INSTANCE_RUNNING;
+    out->why = b->reclaimed ? ERR_CAPACITY : ERR_NONE;
+    (void)snprintf(out->detail, sizeof(out->detail), "%s", b->detail);
 }
 
 static void note_call(struct memcloud *f, const struct launch_request *r)
@@ -132,6 +136,10 @@ static void note_call(struct memcloud *f, const struct launch_request *r)
     (void)snprintf(c->region, sizeof(c->region), "%s", r->spec->region != NULL ? r->spec->region : "");
     c->spot = r->spec->spot;
     c->lifetime_s = r->lifetime_s;
+    for (size_t i = 0; i < r->n_tags; i++) {
+        if (strcmp(r->tags[i].key, TAG_EXPIRES) == 0)
+            c->expires_s = strtoll(r->tags[i].value, NULL, 10);
+    }
     crypto_sha256(secret_reveal(r->user_data), secret_len(r->user_data), c->user_data);
     c->text = mem_strdup(secret_reveal(r->user_data));
     f->n_calls++;
@@ -222,6 +230,11 @@ static int fake_destroy(struct provider *p, const struct instance *ref, struct e
     if (rc == 0 && f->refused_destroys > 0) {
         f->refused_destroys--;
         rc = err_set(e, f->destroy_kind, "not destroyed, as the test asked");
+    }
+    if (rc == 0 && f->ignored_destroys > 0) {
+        f->ignored_destroys--;
+        (void)pthread_mutex_unlock(&f->lock);
+        return 0;
     }
     for (size_t i = 0; i < f->n_boxes && rc == 0; i++) {
         if (is_meant(&f->boxes[i], ref))
@@ -367,6 +380,38 @@ void memcloud_stop(struct memcloud *f, const char *name)
     (void)pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < f->n_boxes; i++)
         f->boxes[i].stopped = f->boxes[i].stopped || strcmp(f->boxes[i].name, name) == 0;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_reclaim(struct memcloud *f, const char *name, const char *detail)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_boxes; i++) {
+        struct box *b = &f->boxes[i];
+
+        if (strcmp(b->name, name) != 0)
+            continue;
+        b->live = false;
+        b->reclaimed = true;
+        (void)snprintf(b->detail, sizeof(b->detail), "%s", detail);
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_hide(struct memcloud *f, const char *name, bool hidden)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_boxes; i++) {
+        if (strcmp(f->boxes[i].name, name) == 0)
+            f->boxes[i].hidden = hidden;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_ignore_destroys(struct memcloud *f, int times)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->ignored_destroys = times;
     (void)pthread_mutex_unlock(&f->lock);
 }
 

@@ -36,6 +36,12 @@ struct memcloud_chance {
 void memcloud_chance(struct memcloud *f, const struct memcloud_chance *c);
 /* The machine is gone, as a reclaimed spot instance is. */
 void memcloud_lose(struct memcloud *f, const char *name);
+/* The same with the cloud's own word for it: it took the machine back. */
+void memcloud_reclaim(struct memcloud *f, const char *name, const char *detail);
+/* It lives, but describe says that it is gone: the cloud's view is old. */
+void memcloud_hide(struct memcloud *f, const char *name, bool hidden);
+/* The next destroys are accepted, and nothing happens. */
+void memcloud_ignore_destroys(struct memcloud *f, int times);
 /* It powered itself off on a cloud where that does not end it: it lives on, stopped. */
 void memcloud_stop(struct memcloud *f, const char *name);
 
@@ -43,9 +49,9 @@ void memcloud_stop(struct memcloud *f, const char *name);
 struct memcloud_call {
     char name[64], token[96], instance_type[64], region[64];
     bool spot;
-    int64_t lifetime_s;
-    unsigned char user_data[32]; /* its SHA-256 */
-    char *text;                  /* the user-data itself */
+    int64_t lifetime_s, expires_s; /* expires_s: of its tag */
+    unsigned char user_data[32];   /* its SHA-256 */
+    char *text;                    /* the user-data itself */
 };
 size_t memcloud_calls(struct memcloud *f, struct memcloud_call out[MEMCLOUD_MAX]); /* text is borrowed */
 

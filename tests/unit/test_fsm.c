@@ -83,9 +83,18 @@ static void test_fsm__a_repeated_event_changes_nothing(void **state)
     enum machine_state next = M_GONE;
 
     (void)state;
-    assert_false(fsm_next(M_BUSY, FSM_TAKEN, &next));
+    assert_false(fsm_next(M_IDLE, FSM_REGISTERED, &next));
     assert_false(fsm_next(M_ENDING, FSM_FINISHED, &next));
     assert_int_equal(next, M_GONE);
+}
+
+static void test_fsm__a_busy_machine_may_learn_later_which_job_it_has(void **state)
+{
+    enum machine_state next = M_GONE;
+
+    (void)state;
+    assert_true(fsm_next(M_BUSY, FSM_TAKEN, &next));
+    assert_int_equal(next, M_BUSY);
 }
 
 static void test_fsm__every_state_reaches_gone(void **state)
@@ -110,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_fsm__a_busy_machine_is_never_dropped_as_surplus),
         cmocka_unit_test(test_fsm__a_job_may_take_and_finish_before_the_launch_answer_is_recorded),
         cmocka_unit_test(test_fsm__a_repeated_event_changes_nothing),
+        cmocka_unit_test(test_fsm__a_busy_machine_may_learn_later_which_job_it_has),
         cmocka_unit_test(test_fsm__every_state_reaches_gone),
     };
 

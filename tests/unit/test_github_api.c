@@ -309,7 +309,8 @@ static void test_github_api__a_runner_is_found_by_its_exact_name(void **state)
     assert_fails(github_runner_find(t.github, &ght_repo, "muster-&", &r, &e), ERR_GONE, "no runner muster-&", e);
     assert_asked(&t, 2, "GET", "/repos/octo/hello/actions/runners?per_page=100&name=muster-%26");
     ght_answer(&t, 404, JSON_TYPE, "{\"message\":\"Not Found\"}");
-    assert_int_equal(github_runner_find(t.github, &ght_repo, "muster-1", &r, &e), -1);
+    /* a repository that we are not shown: that says nothing of its runners */
+    assert_fails(github_runner_find(t.github, &ght_repo, "muster-1", &r, &e), ERR_AUTH, "404", e);
 }
 
 static void test_github_api__a_runner_is_removed_once_and_a_busy_one_kept(void **state)
