@@ -138,16 +138,22 @@ static int begin_tx(struct store_tx *t, void *arg, struct err *e)
     return store_watch_get(t, c->m->name, &c->w, e);
 }
 
+/* Of one that boots nothing depends on since when. */
+static void note_state(struct check *c)
+{
+    if (c->w.since_ms != 0 && c->w.state == c->m->state && c->w.since_ms <= c->now_ms)
+        return;
+    c->w.state = c->m->state;
+    c->w.since_ms = c->now_ms;
+    c->w.asked_ms = 0;
+    c->w_changed = c->w_changed || c->m->state >= M_IDLE;
+}
+
 static int begin(struct check *c, struct err *e)
 {
     if (store_read(c->g->c.store, begin_tx, c, e))
         return -1;
-    if (c->w.since_ms != 0 && c->w.state == c->m->state && c->w.since_ms <= c->now_ms)
-        return 0;
-    c->w.state = c->m->state;
-    c->w.since_ms = c->now_ms;
-    c->w.asked_ms = 0;
-    c->w_changed = c->m->state >= M_IDLE; /* of one that boots nothing depends on it */
+    note_state(c);
     return 0;
 }
 
@@ -185,6 +191,7 @@ static int64_t next_look_ms(const struct check *c)
 
 static int finish(struct check *c, struct task_next *next, struct err *e)
 {
+    note_state(c);
     if (c->w_changed && !c->ended && workers_write(c->g, keep_tx, c, e))
         return -1;
     next->due_ms = c->ended ? c->now_ms : next_look_ms(c);

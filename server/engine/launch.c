@@ -195,8 +195,11 @@ static int paced(struct attempt *a, const char *reason, int64_t wait_ms, enum jo
 /* The same try again, after a while; meanwhile the job says why it waits. */
 static int same_again(struct attempt *a, const struct err *cause, int64_t at_least_ms, struct err *e)
 {
-    struct waiting w = {a->g, a->m, a->notes.p != NULL ? a->notes.p : cause->msg,
-                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER, NULL,
+    struct waiting w = {a->g,
+                        a->m,
+                        a->notes.p != NULL ? a->notes.p : cause->msg,
+                        a->jit != NULL ? CAUSE_CANDIDATES : CAUSE_RUNNER,
+                        NULL,
                         at_least_ms >= PLACE_MS && a->jit == NULL};
     int64_t wait_ms = workers_backoff_ms(a->tries, 1000, 60 * 1000);
 

@@ -45,7 +45,7 @@ static void test_silence__a_runner_that_is_given_no_job_is_told_of_at_the_job_an
     AUTO_J j = {0};
 
     (void)boot_deaf(w, 0);
-    pass(w, 25 * MINUTE, MINUTE);
+    pass(w, 35 * MINUTE, MINUTE);
     bed_wait_want(w, id, WANT_MACHINE, &j);
     assert_non_null(j.reason);
     assert_non_null(strstr(j.reason, "GitHub has given it no job"));
@@ -110,6 +110,7 @@ static void test_silence__a_job_whose_runner_is_refused_for_good_says_so_and_giv
     other = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
     assert_true(bed_settle(w));
     bed_wait_want(w, id, WANT_MACHINE, &j);
+    assert_non_null(j.reason);
     assert_non_null(strstr(j.reason, "administration: write"));
     assert_int_equal(memcloud_live(w->aws), 1); /* the other's */
     bed_deliver(w, other, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);

@@ -25,7 +25,7 @@ struct call {
     struct sim_way way;
     enum step step;
     bool too_large;
-    bool faulty, effect_done, delayed, drop;
+    bool drawn, faulty, effect_done, delayed, drop; /* drawn: it was decided whether a fault hits it */
     struct sim_fault fault;
     struct sim_res held; /* the answer, when a fault withholds it */
     int64_t ready_ms;
@@ -204,8 +204,9 @@ static enum MHD_Result serve(struct call *c)
         c->delayed = true;
         return park(c, h->latency_ms);
     }
-    if (!c->way.control && !c->faulty && c->rq.age_ms == 0)
+    if (!c->way.control && !c->drawn)
         c->faulty = sim_http_pick_fault(h, c->way.op, &c->fault);
+    c->drawn = true;
     rs = sim_res_new();
     if (!c->faulty || sim_http_fault_acts(c->fault.kind))
         c->way.route->fn(h->service.arg, &c->rq, &rs);
