@@ -171,6 +171,7 @@ void box_end(struct box *b, bool by_engine); /* it is over, whoever ended it */
 /* story.c */
 void story_begin(struct chaos *c);
 void story_calm(struct chaos *c);
+void story_see_jobs(struct chaos *c); /* those that are new at GitHub, whoever made them */
 
 /* judge.c */
 void judge_now(struct chaos *c);

@@ -165,6 +165,7 @@ void chaos_tick(struct chaos *c)
 {
     sim_github_run(c->gh);
     agenda_run(c);
+    story_see_jobs(c);
     deliver_all(c);
     judge_now(c);
 }

@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PROCESSES_MOST 64
 #define STEPS_MOST 60000
 #define TELL_MOST (30 * HOUR)  /* of calm, until every job ran or was refused */
 #define CLEAR_MOST (30 * HOUR) /* of calm, until nothing is left */
@@ -154,6 +156,8 @@ struct result {
 
 static void add(struct chaos_counts *a, const struct chaos_counts *b)
 {
+    for (size_t i = 0; i < CHAOS_FAULTS; i++)
+        a->faults[i] += b->faults[i];
     a->jobs += b->jobs;
     a->served += b->served;
     a->cancelled += b->cancelled;
@@ -192,22 +196,27 @@ static int tell(const struct result *r)
     const struct chaos_counts *n = &r->counts;
 
     (void)printf(
-        "%zu seeds, %zu failed: %zu jobs, %zu served once, %zu cancelled, %zu lost with their machine, %zu refused "
-        "with a reason; %zu machines, %zu kills, %zu starts, %zu deliveries, %zu calls, %zu steps\n",
-        r->seeds, r->failed, n->jobs, n->served, n->cancelled, n->harmed, n->refused, n->machines, n->crashes,
-        n->restarts, n->deliveries, n->calls, n->steps);
+        "%zu seeds: %zu jobs, of these %zu served once, %zu cancelled, %zu lost with their machine, %zu refused with "
+        "a reason; %zu machines, %zu kills, %zu starts, %zu deliveries, %zu calls, %zu steps\n",
+        r->seeds, n->jobs, n->served, n->cancelled, n->harmed, n->refused, n->machines, n->crashes, n->restarts,
+        n->deliveries, n->calls, n->steps);
+    (void)printf("seeds that failed: %zu (lost: %zu, doubled: %zu, left over: %zu, killed at work: %zu, other: %zu)\n",
+                 r->failed, n->faults[CHAOS_LOST], n->faults[CHAOS_DOUBLED], n->faults[CHAOS_LEFT],
+                 n->faults[CHAOS_KILLED_AT_WORK], n->faults[CHAOS_BROKEN]);
     if (r->failed == 0)
         (void)printf("ok chaos %zu seeds\n", r->seeds);
     return r->failed == 0 ? 0 : 1;
 }
 
-/* A child that dies leaves no result: the seed it was at is in the pipe. */
-static void child(int fd, uint64_t first, uint64_t n, uint64_t step)
+/* A child that dies leaves no result, but the seed that it was at. */
+static void child(int fd, uint64_t first, uint64_t n, uint64_t step, volatile uint64_t *at)
 {
     struct result r = {0};
 
-    for (uint64_t i = first; i < n; i += step)
+    for (uint64_t i = first; i < n; i += step) {
+        *at = i;
         (void)run_seed(i, false, &r);
+    }
     if (write(fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
         _exit(3);
     _exit(0);
@@ -216,14 +225,19 @@ static void child(int fd, uint64_t first, uint64_t n, uint64_t step)
 static int run_all(uint64_t first, uint64_t n, uint64_t processes)
 {
     struct result all = {0};
+    uint64_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pids[PROCESSES_MOST];
     int fd[2];
 
-    if (pipe(fd) != 0)
+    if (processes > PROCESSES_MOST)
+        processes = PROCESSES_MOST;
+    if (at == MAP_FAILED || pipe(fd) != 0)
         return 1;
     (void)fflush(stdout);
     for (uint64_t i = 0; i < processes; i++) {
-        if (fork() == 0)
-            child(fd[1], first + i, first + n, processes);
+        pids[i] = fork();
+        if (pids[i] == 0)
+            child(fd[1], first + i, first + n, processes, &at[i]);
     }
     (void)close(fd[1]);
     for (uint64_t i = 0; i < processes; i++) {
@@ -235,12 +249,14 @@ static int run_all(uint64_t first, uint64_t n, uint64_t processes)
             all.failed += r.failed;
             add(&all.counts, &r.counts);
         }
-        if (wait(&status) < 0 || status != 0) {
-            (void)printf("not ok chaos: a process ended with status %d\n", status);
+        if (waitpid(pids[i], &status, 0) < 0 || status != 0) {
+            (void)printf("not ok chaos seed %llu: its process ended with status %d\n", (unsigned long long)at[i],
+                         status);
             all.failed++;
         }
     }
     (void)close(fd[0]);
+    (void)munmap(at, 4096);
     return tell(&all);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DURATION (3 * HOUR)
+#define FIRST_JOB 31000000000 /* the simulated GitHub counts from here */
 
 static const char train_file[] =
     "runners:\n"
@@ -82,17 +83,26 @@ static void queue_job(struct chaos *c, int64_t n)
     char text[64];
     struct sim_job_spec s = {.repo = r->name, .labels = text, .silent = chaos_by(c, c->mood.github / 4)};
 
-    if (c->n_jobs == CHAOS_JOBS || c->calm)
+    if (c->n_jobs + (size_t)n > CHAOS_JOBS / 2 || c->calm)
         return;
     (void)snprintf(text, sizeof(text), "[\"%s\"]", label);
     if (strcmp(label, "ubuntu-latest") == 0)
         s.hosted_ms = MINUTE;
-    c->jobs[c->n_jobs].id = sim_github_job_create(c->gh, &s);
-    chaos_say(c, "job %lld: %s wants %s", (long long)c->jobs[c->n_jobs].id, r->name, label);
-    c->n_jobs++;
-    c->counts.jobs++;
+    chaos_say(c, "job %lld: %s wants %s", (long long)sim_github_job_create(c->gh, &s), r->name, label);
+    story_see_jobs(c);
     if (n > 1) /* a matrix */
         queue_job(c, n - 1);
+}
+
+void story_see_jobs(struct chaos *c)
+{
+    struct sim_job_info info;
+
+    while (c->n_jobs < CHAOS_JOBS && sim_github_job(c->gh, FIRST_JOB + (int64_t)c->n_jobs, &info)) {
+        c->jobs[c->n_jobs].id = FIRST_JOB + (int64_t)c->n_jobs;
+        c->n_jobs++;
+        c->counts.jobs++;
+    }
 }
 
 static void cancel_job(struct chaos *c, int64_t n)
