@@ -38,6 +38,40 @@ static int seal(const struct engine *g, struct machine *m, const struct secret *
     return buf_take(&sealed, &m->sealed_jit, e);
 }
 
+/* --- before the first call ---------------------------------------------------------------------------------------- */
+
+struct intent {
+    const char *name;
+    bool wanted; /* out */
+};
+
+static int intend_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct intent *i = arg;
+    AUTO_MACHINE struct machine now = {0};
+
+    if (store_machine_get(t, i->name, &now, &i->wanted, e))
+        return -1;
+    i->wanted = i->wanted && (now.state == M_WANTED || now.state == M_LAUNCHING);
+    if (!i->wanted)
+        return 0;
+    now.runner_id = RUNNER_UNKNOWN;
+    return store_machine_update(t, &now, now.state, &i->wanted, e);
+}
+
+/* From now on there may be a runner of this name: whoever ends the machine looks for it, whatever becomes of us. */
+static int intend(struct engine *g, struct machine *m, struct err *e)
+{
+    struct intent i = {m->name, false};
+
+    if (workers_write(g, intend_tx, &i, e))
+        return -1;
+    if (!i.wanted)
+        return err_set(e, ERR_GONE, "machine %s is not wanted any more", m->name);
+    m->runner_id = RUNNER_UNKNOWN;
+    return 0;
+}
+
 int runner_config(struct engine *g, struct machine *m, struct secret **jit, struct err *e)
 {
     struct err why;
@@ -47,7 +81,7 @@ int runner_config(struct engine *g, struct machine *m, struct secret **jit, stru
             return 0;
         log_warn(EV("runner.reissued"), FS("machine", m->name), FE(&why));
     }
-    if (make(g, m, jit, e))
+    if ((m->runner_id == 0 && intend(g, m, e)) || make(g, m, jit, e))
         return err_wrap(e, "runner configuration for %s", m->name);
     return seal(g, m, *jit, e);
 }

@@ -397,6 +397,20 @@ static void test_engine__a_launch_that_is_throttled_says_so_at_its_job(void **st
     assert_non_null(strstr(j.reason, "refused as the test asked (throttled)"));
 }
 
+static void test_engine__a_runner_is_noted_down_before_github_is_asked_for_it(void **state)
+{
+    struct bed *w = *state;
+
+    sim_http_fault(
+        sim_github_http(w->gh),
+        &(struct sim_fault){.op = SIM_GH_JITCONFIG, .kind = SIM_FAULT_HANG_AFTER, .hang_ms = 300, .next = 1});
+    (void)bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    while (bed_asked(w, SIM_GH_JITCONFIG) == 0)
+        bed_advance(w, 0);
+    /* were the daemon killed now, whoever ends this machine would look for its runner */
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE runner_id = -1 AND $1 = 0", 0), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
@@ -427,6 +441,7 @@ int main(void)
         TEST(test_engine__an_idle_machine_whose_runner_died_is_replaced_while_its_job_waits),
         TEST(test_engine__a_launch_that_is_throttled_says_so_at_its_job),
         TEST(test_engine__the_user_data_carries_the_runner_configuration_and_the_daemon_forgets_it),
+        TEST(test_engine__a_runner_is_noted_down_before_github_is_asked_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
