@@ -74,7 +74,7 @@ struct cloud {
     char name[16];
     struct box *boxes;
     size_t n;
-    int64_t down_until_ms, throttled_until_ms, sold_out_until_ms;
+    int64_t down_until_ms, throttled_until_ms, sold_out_until_ms, stale_until_ms;
 };
 
 /* --- story.c: how bad it is; everything is 0 once all is calm */

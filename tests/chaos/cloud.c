@@ -187,6 +187,12 @@ static int fails(struct chaos *c, struct err *e)
     return chaos_by(c, c->mood.fail) ? err_set(e, kinds[chaos_draw(c, 3)], "failed as the seed says") : 0;
 }
 
+/* An old view: what is there is not found, though it was before. */
+static bool is_hidden(struct cloud *p)
+{
+    return clock_mono_ms() < p->stale_until_ms && chaos_draw(p->c, 2) == 0;
+}
+
 static int describe(struct cloud *p, const struct instance *ref, struct instance *out, struct err *e)
 {
     struct instance got = instance_gone(ref);
@@ -194,7 +200,7 @@ static int describe(struct cloud *p, const struct instance *ref, struct instance
 
     if (fails(p->c, e))
         return -1;
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = 0; i < p->n && (ref->id[0] == '\0' || !is_hidden(p)); i++) {
         if (is_meant(&p->boxes[i], ref) && (!found || p->boxes[i].state != BOX_GONE)) {
             fill(&p->boxes[i], &got);
             found = true;
@@ -245,7 +251,7 @@ static int list(struct cloud *p, const char *region, int (*each)(void *arg, cons
     for (size_t i = 0; i < n; i++) {
         struct instance got;
 
-        if (p->boxes[i].state == BOX_GONE || !is_seen(&p->boxes[i]) ||
+        if (p->boxes[i].state == BOX_GONE || !is_seen(&p->boxes[i]) || is_hidden(p) ||
             (region != NULL && strcmp(region, p->boxes[i].region) != 0))
             continue;
         if (i % 10 == 9 && fails(p->c, e)) /* the next page */

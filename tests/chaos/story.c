@@ -138,17 +138,20 @@ static void cloud_down(struct chaos *c, int64_t n)
     struct cloud *p = &c->clouds[chaos_draw(c, CHAOS_CLOUDS)];
     int64_t until = clock_mono_ms() + n;
 
-    switch (chaos_draw(c, 3)) {
+    switch (chaos_draw(c, 4)) {
     case 0:
         p->down_until_ms = until;
         break;
     case 1:
         p->throttled_until_ms = until;
         break;
+    case 2:
+        p->stale_until_ms = until;
+        break;
     default:
         p->sold_out_until_ms = until;
     }
-    chaos_say(c, "%s is down, throttles or is sold out", p->name);
+    chaos_say(c, "%s is down, throttles, is sold out or shows an old view", p->name);
 }
 
 static void revoke(struct chaos *c, int64_t n)
@@ -280,7 +283,8 @@ void story_calm(struct chaos *c)
     c->mood = (struct mood){.latency_most = 100};
     c->github_down_until_ms = 0;
     for (size_t i = 0; i < CHAOS_CLOUDS; i++)
-        c->clouds[i].down_until_ms = c->clouds[i].throttled_until_ms = c->clouds[i].sold_out_until_ms = 0;
+        c->clouds[i].down_until_ms = c->clouds[i].throttled_until_ms = c->clouds[i].sold_out_until_ms =
+            c->clouds[i].stale_until_ms = 0;
     sim_http_faults_clear(sim_github_http(c->gh));
     sim_github_hook_options(c->gh, &(struct sim_hook_options){.delay_ms = 100});
     sim_github_suspend(c->gh, 7, false);
