@@ -31,9 +31,10 @@ struct db;
 struct db_lock;
 
 struct db_driver {
-    const char *scheme;     /* "sqlite" */
-    const char *claim_sql;  /* the one statement whose text differs: SKIP LOCKED in PostgreSQL (store_task.c) */
-    const char *tables_sql; /* names of the tables there are */
+    const char *scheme;             /* "sqlite" */
+    const char *claim_share_sql[2]; /* the same for one share: TASK_LAUNCH, TASK_DECIDE */
+    const char *claim_sql;          /* the one statement whose text differs: SKIP LOCKED in PostgreSQL (store_task.c) */
+    const char *tables_sql;         /* names of the tables there are */
 
     /* Claim the whole database for this process, where only one may use it; both NULL where several may.
      * ERR_CONFLICT: somebody has it. A process that dies gives it up. */

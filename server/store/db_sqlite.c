@@ -415,6 +415,14 @@ static const char *sqlite_name(const struct db *d)
     return d->path;
 }
 
+#define CLAIM(priority)                                                                                                \
+    "UPDATE task SET claimed = 1, generation = generation + 1, attempts = attempts + 1, ready_ms = $2,"                \
+    " again_priority = CASE WHEN again_ms > $1 THEN again_priority END,"                                               \
+    " again_ms = CASE WHEN again_ms > $1 THEN again_ms END"                                                            \
+    " WHERE id IN (SELECT id FROM task WHERE priority + 0 = " priority " AND share = $4 AND ready_ms <= $1"            \
+    " ORDER BY ready_ms, id LIMIT $3)"                                                                                 \
+    " RETURNING id, generation, kind, subject, attempts, due_ms"
+
 const struct db_driver db_sqlite = {
     .scheme = "sqlite",
     .claim_sql = "UPDATE task SET claimed = 1, generation = generation + 1, attempts = attempts + 1, ready_ms = $3,"
@@ -423,6 +431,7 @@ const struct db_driver db_sqlite = {
                  " WHERE id IN (SELECT id FROM task WHERE priority = $1 AND ready_ms <= $2"
                  " ORDER BY ready_ms, id LIMIT $4)"
                  " RETURNING id, generation, kind, subject, attempts, due_ms",
+    .claim_share_sql = {CLAIM("1"), CLAIM("2")},
     .tables_sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     .lock = file_lock,
     .unlock = file_unlock,

@@ -233,8 +233,22 @@ static const char *const V9[] = {
     NULL,
 };
 
+/* Whose a task is: the repository of its job or machine (0 = nobody's), so that repositories take turns when more is
+ * due than there are workers. */
+static const char *const V10[] = {
+    "ALTER TABLE task ADD COLUMN share INTEGER NOT NULL DEFAULT 0",
+    "UPDATE task SET share = coalesce((SELECT repo_id FROM job WHERE id = CAST(task.subject AS INTEGER)), 0)"
+    " WHERE kind = 1",
+    "UPDATE task SET share = coalesce((SELECT repo_id FROM machine WHERE name = task.subject), 0) WHERE kind = 2",
+    /* not "priority = 1", for which a planner may take task_ready and walk through all that is due */
+    "CREATE INDEX task_launch ON task (share, ready_ms) WHERE priority + 0 = 1",
+    "CREATE INDEX task_decide ON task (share, ready_ms) WHERE priority + 0 = 2",
+    "CREATE INDEX task_claimed ON task (share) WHERE claimed = 1",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10},
 };
 
 int64_t schema_newest(void)

@@ -36,6 +36,7 @@ struct store {
     struct db_lock *lock;
     struct db *writer;   /* the committer thread's, once that runs */
     struct known *known; /* likewise */
+    int64_t fair_after;  /* likewise */
     pthread_t committer;
     bool running;
 
@@ -331,6 +332,11 @@ void store_on_task(struct store *s, void (*wake)(void *arg), void *arg)
  * that commits between the query and this note would be compared with the time before; so the note is taken only when
  * nothing was put meanwhile, else the query is asked again.
  */
+int64_t *store_fair_after(struct store *s)
+{
+    return &s->fair_after;
+}
+
 uint64_t store_puts_begin(struct store *s)
 {
     uint64_t puts;

@@ -62,6 +62,8 @@ void known_undo(struct known *k, size_t mark);
 void known_keep(struct known *k);
 
 /* For store_task_next_due on a reading connection: see store.c. */
+/* The share that was served last when more was due than could be claimed. On the committer's thread only. */
+int64_t *store_fair_after(struct store *s);
 uint64_t store_puts_begin(struct store *s);
 bool store_puts_same(struct store *s, uint64_t puts, int64_t told_ms);
 

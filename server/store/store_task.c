@@ -7,6 +7,7 @@
  * Queries go priority by priority, so that each is a walk along the index (priority, ready_ms) that touches only what
  * it returns, however many tasks lie in the future.
  */
+#include "server/base/mem.h"
 #include "server/store/store_internal.h"
 
 #include <string.h>
@@ -23,27 +24,38 @@ static void note_told(struct store_tx *t, int64_t told_ms)
     t->told_ms = told_ms;
 }
 
+/* share: whose it is. */
+#define PUT(share)                                                                                                     \
+    "INSERT INTO task (kind, subject, priority, due_ms, ready_ms, generation, claimed, attempts, share)"               \
+    " VALUES ($1, $2, $3, $4, $4, 0, 0, 0, " share ")"                                                                 \
+    " ON CONFLICT (kind, subject) DO UPDATE SET"                                                                       \
+    " attempts = 0,"                                                                                                   \
+    " priority = CASE WHEN task.claimed = 0 AND excluded.priority < task.priority"                                     \
+    " THEN excluded.priority ELSE task.priority END,"                                                                  \
+    " due_ms = CASE WHEN task.claimed = 0 AND excluded.due_ms < task.due_ms"                                           \
+    " THEN excluded.due_ms ELSE task.due_ms END,"                                                                      \
+    " ready_ms = CASE WHEN task.claimed = 0 AND excluded.due_ms < task.ready_ms"                                       \
+    " THEN excluded.due_ms ELSE task.ready_ms END,"                                                                    \
+    " again_ms = CASE WHEN task.claimed = 0 THEN NULL"                                                                 \
+    " WHEN task.again_ms < excluded.due_ms THEN task.again_ms ELSE excluded.due_ms END,"                               \
+    " again_priority = CASE WHEN task.claimed = 0 THEN NULL"                                                           \
+    " WHEN task.again_priority < excluded.priority THEN task.again_priority ELSE excluded.priority END"
+
+static const char *put_sql(enum task_kind kind)
+{
+    if (kind == TASK_JOB)
+        return PUT("coalesce((SELECT repo_id FROM job WHERE id = CAST($2 AS INTEGER)), 0)");
+    if (kind == TASK_MACHINE)
+        return PUT("coalesce((SELECT repo_id FROM machine WHERE name = $2), 0)");
+    return PUT("0");
+}
+
 int store_task_put(struct store_tx *t, enum task_kind kind, const char *subject, enum task_priority priority,
                    int64_t due_ms, struct err *e)
 {
     if (strlen(subject) >= sizeof(((struct task *)NULL)->subject))
         return err_set(e, ERR_INVALID, "task subject is too long: %s", subject);
-    if (tx_write(t,
-                 "INSERT INTO task (kind, subject, priority, due_ms, ready_ms, generation, claimed, attempts)"
-                 " VALUES ($1, $2, $3, $4, $4, 0, 0, 0)"
-                 " ON CONFLICT (kind, subject) DO UPDATE SET"
-                 " attempts = 0,"
-                 " priority = CASE WHEN task.claimed = 0 AND excluded.priority < task.priority"
-                 " THEN excluded.priority ELSE task.priority END,"
-                 " due_ms = CASE WHEN task.claimed = 0 AND excluded.due_ms < task.due_ms"
-                 " THEN excluded.due_ms ELSE task.due_ms END,"
-                 " ready_ms = CASE WHEN task.claimed = 0 AND excluded.due_ms < task.ready_ms"
-                 " THEN excluded.due_ms ELSE task.ready_ms END,"
-                 " again_ms = CASE WHEN task.claimed = 0 THEN NULL"
-                 " WHEN task.again_ms < excluded.due_ms THEN task.again_ms ELSE excluded.due_ms END,"
-                 " again_priority = CASE WHEN task.claimed = 0 THEN NULL"
-                 " WHEN task.again_priority < excluded.priority THEN task.again_priority ELSE excluded.priority END",
-                 VALS(DB_I(kind), DB_S(subject), DB_I(priority), DB_I(due_ms)), NULL, NULL, NULL, e))
+    if (tx_write(t, put_sql(kind), VALS(DB_I(kind), DB_S(subject), DB_I(priority), DB_I(due_ms)), NULL, NULL, NULL, e))
         return -1;
     note_due(t, due_ms);
     return 0;
@@ -125,13 +137,190 @@ static int claim_priority(struct store_tx *t, int priority, int64_t now_ms, int6
     return 0;
 }
 
+/* --- turns -------------------------------------------------------------------------------------------------------- */
+
+/*
+ * When more launches and decisions are due than may be claimed, the repositories take turns: whoever has the fewest
+ * tasks under way comes first, of several the next after who was served last. So a repository's thousand tasks delay
+ * the single one of another by one, not by a thousand.
+ */
+#define SHARES_MAX 512
+
+struct share {
+    int64_t id;
+    int64_t busy;                      /* its tasks under way, and those given to it here */
+    size_t given;                      /* here */
+    int64_t ready_ms[TASK_DECIDE + 1]; /* its first task of LAUNCH and of DECIDE */
+};
+
+struct shares {
+    struct share *all;
+    size_t n;
+};
+
+static void shares_clear(struct shares *s)
+{
+    free(s->all);
+}
+
+static int see_share(void *arg, const struct db_val *c, size_t n, struct err *e)
+{
+    struct share *s = arg;
+
+    (void)n;
+    (void)e;
+    *s = (struct share){.id = c[0].i, .ready_ms = {0, c[1].i, c[2].i}};
+    return 0;
+}
+
+/* The next one after `after` that has anything to launch or to decide, due or not; id -1: none. */
+static int next_share(struct store_tx *t, int64_t after, struct share *out, struct err *e)
+{
+    *out = (struct share){.id = -1};
+    return tx_read(
+        t,
+        "SELECT coalesce(s.share, -1),"
+        " coalesce((SELECT min(ready_ms) FROM task WHERE priority + 0 = 1 AND share = s.share), 9223372036854775807),"
+        " coalesce((SELECT min(ready_ms) FROM task WHERE priority + 0 = 2 AND share = s.share), 9223372036854775807)"
+        " FROM (SELECT min(one) AS share FROM"
+        " (SELECT min(share) AS one FROM task WHERE priority + 0 = 1 AND share > $1"
+        " UNION ALL SELECT min(share) FROM task WHERE priority + 0 = 2 AND share > $1) AS both) AS s",
+        VALS(DB_I(after)), see_share, out, e);
+}
+
+static bool is_due(const struct share *s, enum task_priority least, int64_t now_ms)
+{
+    return s->ready_ms[TASK_LAUNCH] <= now_ms || (least >= TASK_DECIDE && s->ready_ms[TASK_DECIDE] <= now_ms);
+}
+
+/* Those with something due, beginning after who was served last: one step along the index for each share there is. */
+static int find_shares(struct store_tx *t, enum task_priority least, int64_t now_ms, struct shares *out, struct err *e)
+{
+    const int64_t begin = *store_fair_after(t->s);
+    int64_t at = begin;
+    bool wrapped = false;
+
+    out->n = 0;
+    while (out->n < SHARES_MAX) {
+        struct share one;
+
+        if (next_share(t, at, &one, e))
+            return -1;
+        if (one.id < 0 && wrapped)
+            return 0;
+        if (wrapped && one.id > begin)
+            return 0;
+        at = one.id;
+        wrapped = wrapped || one.id < 0;
+        if (one.id >= 0 && is_due(&one, least, now_ms))
+            out->all[out->n++] = one;
+    }
+    return 0;
+}
+
+static int see_busy(void *arg, const struct db_val *c, size_t n, struct err *e)
+{
+    struct shares *s = arg;
+
+    (void)n;
+    (void)e;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->all[i].id == c[0].i)
+            s->all[i].busy = c[1].i;
+    }
+    return 0;
+}
+
+static void give(struct shares *s, size_t n)
+{
+    for (; n > 0; n--) {
+        struct share *least = &s->all[0];
+
+        for (size_t i = 1; i < s->n; i++)
+            least = s->all[i].busy < least->busy ? &s->all[i] : least;
+        least->busy++;
+        least->given++;
+    }
+}
+
+static int claim_share(struct store_tx *t, const struct share *s, enum task_priority least, int64_t now_ms,
+                       int64_t lease_until_ms, struct claimed *all, struct err *e)
+{
+    size_t until = all->n + s->given, from = all->n;
+
+    for (int p = TASK_LAUNCH; p <= TASK_DECIDE && p <= (int)least && all->n < until; p++) {
+        if (s->ready_ms[p] <= now_ms &&
+            tx_write(t, t->drv->claim_share_sql[p - TASK_LAUNCH],
+                     VALS(DB_I(now_ms), DB_I(lease_until_ms), DB_I((int64_t)(until - all->n)), DB_I(s->id)),
+                     read_claimed, all, NULL, e))
+            return -1;
+    }
+    if (all->n > from) {
+        qsort(all->list + from, all->n - from, sizeof(*all->list), by_due);
+        *store_fair_after(t->s) = s->id;
+    }
+    return 0;
+}
+
+/* One round; a share that had less than was given to it leaves the rest to the next round. */
+static int claim_round(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms,
+                       struct shares *s, struct claimed *all, size_t max, struct err *e)
+{
+    if (find_shares(t, least, now_ms, s, e) ||
+        tx_read(t, "SELECT share, count(*) FROM task WHERE claimed = 1 GROUP BY share", NULL, 0, see_busy, s, e))
+        return -1;
+    if (s->n == 0)
+        return 0;
+    give(s, max - all->n);
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->all[i].given > 0 && claim_share(t, &s->all[i], least, now_ms, lease_until_ms, all, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int claim_in_turns(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms,
+                          struct claimed *all, size_t max, struct err *e)
+{
+    AUTO(shares_clear) struct shares s = {mem_calloc(SHARES_MAX, sizeof(struct share)), 0};
+    size_t before;
+
+    do {
+        before = all->n;
+        if (claim_round(t, least, now_ms, lease_until_ms, &s, all, max, e))
+            return -1;
+    } while (all->n > before && all->n < max);
+    return 0;
+}
+
+/* Is more to be launched and decided than so many? */
+static int are_more(struct store_tx *t, enum task_priority least, int64_t now_ms, size_t n, bool *more, struct err *e)
+{
+    int64_t due[2] = {0, 0};
+
+    for (int p = TASK_LAUNCH; p <= TASK_DECIDE && p <= (int)least; p++) {
+        if (tx_read(t,
+                    "SELECT count(*) FROM (SELECT 1 FROM task WHERE priority = $1 AND ready_ms <= $2 LIMIT $3) AS due",
+                    VALS(DB_I(p), DB_I(now_ms), DB_I((int64_t)n + 1)), row_i64, &due[p - TASK_LAUNCH], e))
+            return -1;
+    }
+    *more = due[0] + due[1] > (int64_t)n;
+    return 0;
+}
+
 int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms, size_t n,
                      struct task *out, size_t *got, struct err *e)
 {
     AUTO(claimed_clear) struct claimed all = {NULL, 0, 0};
+    bool more = false;
 
     for (int p = TASK_TEARDOWN; p <= (int)least && all.n < n; p++) {
-        if (claim_priority(t, p, now_ms, lease_until_ms, &all, n, e))
+        if (p == TASK_LAUNCH && are_more(t, least, now_ms, n - all.n, &more, e))
+            return -1;
+        if (more && p == TASK_LAUNCH && claim_in_turns(t, least, now_ms, lease_until_ms, &all, n, e))
+            return -1;
+        if ((!more || p == TASK_TEARDOWN || p > TASK_DECIDE) &&
+            claim_priority(t, p, now_ms, lease_until_ms, &all, n, e))
             return -1;
     }
     for (size_t i = 0; i < all.n && i < n; i++)
