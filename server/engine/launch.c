@@ -319,7 +319,8 @@ static int no_jit(struct attempt *a, const struct err *cause, struct err *e)
     bool soon = err_is_passing(cause) || cause->kind == ERR_CONFLICT;
 
     if (cause->kind == ERR_THROTTLED && cause->retry_after_s > 0) {
-        log_info(EV("runner.paced"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));
+        log_info(EV("runner.paced"), FS("machine", a->m->name), FS("repo", a->m->repo),
+                 FI("wait_ms", (int64_t)cause->retry_after_s * 1000), FE(cause));
         return paced(a, cause->msg, (int64_t)cause->retry_after_s * 1000, CAUSE_UNDECIDED, e);
     }
     log_warn(EV("runner.refused"), FS("machine", a->m->name), FS("repo", a->m->repo), FE(cause));

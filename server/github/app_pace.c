@@ -301,9 +301,10 @@ static const char *what(const struct pace_call *c)
 
 static int refuse(const struct pace_call *c, int64_t wait_ms, struct err *e)
 {
+    /* the same each time, so that what a job is told does not change with every second */
     int rc = err_set(e, ERR_THROTTLED,
-                     "the calls that GitHub allows us (%s %lld) are used up for now: this one has its turn in %lld s",
-                     c->id != 0 ? "installation" : "App", (long long)c->id, (long long)(wait_ms + 999) / 1000);
+                     "the calls that GitHub allows us (%s %lld) are used up for now: this one has its turn",
+                     c->id != 0 ? "installation" : "App", (long long)c->id);
 
     e->retry_after_s = (int)((wait_ms + 999) / 1000);
     metric_add(&paced, what(c), 1);
