@@ -29,6 +29,8 @@ struct api_conf {                     /* borrowed, outlives the server */
     void (*pushed)(void *arg, const char *guid, struct job *push, engine_delivered_fn *done, void *done_arg);
     /* The same for "Re-run" of a check run: engine_pressed; NULL = nobody wants them. */
     void (*pressed)(void *arg, const char *guid, struct job *press, engine_delivered_fn *done, void *done_arg);
+    /* The same for what an installation may see: engine_installed; NULL = nobody wants them. */
+    void (*installed)(void *arg, const char *guid, struct job *what, engine_delivered_fn *done, void *done_arg);
     /* Called once after all deliveries of one turn of the loop; NULL = none. */
     void (*flush)(void *arg);
     void *deliver_arg;

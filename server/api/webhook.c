@@ -203,6 +203,9 @@ static enum MHD_Result judge(struct request *r)
         return hand_over(r, &job, r->x->conf.deliver);
     case EVENT_PUSH:
         return r->x->conf.pushed != NULL ? hand_over(r, &job, r->x->conf.pushed) : accept_quietly(r, ANSWER_IGNORED);
+    case EVENT_INSTALLATION:
+        return r->x->conf.installed != NULL ? hand_over(r, &job, r->x->conf.installed)
+                                            : accept_quietly(r, ANSWER_IGNORED);
     case EVENT_PRESS:
         return r->x->conf.pressed != NULL ? hand_over(r, &job, r->x->conf.pressed) : accept_quietly(r, ANSWER_IGNORED);
     }

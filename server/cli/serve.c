@@ -223,6 +223,11 @@ static void pressed(void *arg, const char *guid, struct job *press, engine_deliv
     engine_pressed(arg, guid, press, done, done_arg);
 }
 
+static void installed(void *arg, const char *guid, struct job *what, engine_delivered_fn *done, void *done_arg)
+{
+    engine_installed(arg, guid, what, done, done_arg);
+}
+
 static void flush(void *arg)
 {
     engine_flush(arg);
@@ -242,6 +247,7 @@ static struct api_conf api_settings(struct daemon *d)
                            .deliver = deliver,
                            .pushed = pushed,
                            .pressed = pressed,
+                           .installed = installed,
                            .flush = flush,
                            .deliver_arg = d->engine,
                            .agents = d->agents,

@@ -2,6 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/text.h"
+#include "server/engine/catch_up.h"
 #include "server/engine/idle.h"
 #include "server/engine/match.h"
 #include "server/engine/rank.h"
@@ -73,7 +74,10 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
         return guard_job(t, d->g, j->id, d->now_ms, e);
     if (d->want != WANT_MACHINE || j->state != JOB_QUEUED)
         return 0;
-    return idle_admitted(t, j, d->plan_json, d->asks, d->now_ms, e) || balance_strike(t, &b, e) ? -1 : 0;
+    return idle_admitted(t, j, d->plan_json, d->asks, d->now_ms, e) || catch_up_admitted(t, j, d->now_ms, e) ||
+                   balance_strike(t, &b, e)
+               ? -1
+               : 0;
 }
 
 static int record(const struct decision *decided, struct err *e)
@@ -230,6 +234,10 @@ static int decide(struct engine *g, struct job *j, bool last_try, struct err *e)
 
     if (j->installation_id == 0 && github_installation_of(g->c.github, j->repo, &j->installation_id, e))
         return err_wrap(e, "the delivery names no installation");
+    if (reach_check(g, j->installation_id, j->repo_id, &why)) {
+        *e = why;
+        return why.kind == ERR_INVALID ? refuse(g, j, (struct store_cause){CAUSE_UNDECIDED, 0, 0}, why.msg, e) : -1;
+    }
     if (lookup_run(g, j, &l, e))
         return -1;
     if (l.fork && !g->c.fork_jobs)
@@ -283,6 +291,7 @@ static int postpone(struct engine *g, const struct job *j, const struct task *ta
 
     if (cause->retry_after_s > 0)
         wait_ms = (int64_t)cause->retry_after_s * 1000;
+    reach_doubt(g, j->installation_id, cause);
     if (cause->kind == ERR_THROTTLED) /* it has its turn */
         log_info(EV("job.paced"), FI("job", j->id), FS("repo", j->repo), FI("wait_ms", wait_ms), FE(cause));
     else

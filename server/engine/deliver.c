@@ -2,6 +2,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/mem.h"
+#include "server/engine/catch_up.h"
 #include "server/engine/idle.h"
 #include "server/engine/report.h"
 
@@ -18,9 +19,16 @@ struct delivery {
     void *arg;
 };
 
-static int strike(struct store_tx *t, const struct delivery *d, int64_t repo_id, const char *label_key, struct err *e)
+/* What is known of a job now. */
+struct news {
+    struct engine *g;
+    const struct job *j;
+    int64_t now_ms;
+};
+
+static int strike(struct store_tx *t, const struct news *n, struct err *e)
 {
-    struct balance b = {d->g, repo_id, label_key, d->now_ms, 0};
+    struct balance b = {n->g, n->j->repo_id, n->j->label_key, n->now_ms, 0};
 
     return balance_strike(t, &b, e);
 }
@@ -32,9 +40,10 @@ static void take_job(struct machine *m, void *arg)
 }
 
 /* in_progress or completed names a runner: if it is one of ours, its machine changes, whichever job it was for. */
-static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
+static int touch_machine(struct store_tx *t, const struct news *n, struct err *e)
 {
-    const struct job *j = &d->job;
+    const struct job *j = n->j;
+    int64_t id = j->id;
     bool taken = j->state == JOB_RUNNING;
     struct machine_change c = {.name = j->runner_name,
                                .event = taken ? FSM_TAKEN : FSM_FINISHED,
@@ -43,56 +52,62 @@ static int touch_machine(struct store_tx *t, struct delivery *d, struct err *e)
                                .job_id = j->id,
                                .reason = taken ? NULL : "its job is completed",
                                .edit = take_job,
-                               .edit_arg = &d->job.id,
-                               .now_ms = d->now_ms,
-                               .g = d->g};
+                               .edit_arg = &id,
+                               .now_ms = n->now_ms,
+                               .g = n->g};
 
     if (j->runner_name == NULL || j->runner_name[0] == '\0')
         return 0;
-    if (machine_change_tx(t, &c, e))
+    if (machine_change_tx(t, &c, e) || (taken && c.applied && catch_up_taken(t, j, n->now_ms, e)))
         return -1;
-    return taken && (c.applied || j->want != WANT_NOTHING) ? guard_job(t, d->g, j->id, d->now_ms, e) : 0;
+    return taken && (c.applied || j->want != WANT_NOTHING) ? guard_job(t, n->g, j->id, n->now_ms, e) : 0;
 }
 
-static int apply(struct store_tx *t, struct delivery *d, int before, struct err *e)
+static int apply(struct store_tx *t, const struct news *n, int before, struct err *e)
 {
-    struct job *j = &d->job;
+    const struct job *j = n->j;
     char id[24];
 
     if (j->state == JOB_QUEUED && j->want == WANT_UNDECIDED) {
         (void)snprintf(id, sizeof(id), "%lld", (long long)j->id);
-        return store_task_put(t, TASK_JOB, id, TASK_DECIDE, d->now_ms, e);
+        return store_task_put(t, TASK_JOB, id, TASK_DECIDE, n->now_ms, e);
     }
     if (j->state != JOB_RUNNING && j->state != JOB_DONE)
         return 0;
-    if (touch_machine(t, d, e))
+    if (touch_machine(t, n, e))
         return -1;
-    return before == JOB_QUEUED ? strike(t, d, j->repo_id, j->label_key, e) : 0;
+    return before == JOB_QUEUED ? strike(t, n, e) : 0;
+}
+
+int deliver_job_tx(struct store_tx *t, struct engine *g, const struct job *j, int64_t now_ms, bool *moved,
+                   struct err *e)
+{
+    const struct news n = {g, j, now_ms};
+    int before;
+    char kind[32];
+
+    if (store_job_merge(t, j, &before, moved, e))
+        return -1;
+    if (!*moved)
+        return 0;
+    (void)snprintf(kind, sizeof(kind), "job.%s", job_state_name(j->state));
+    /* that and when it was queued is in the job itself: the hot path writes nothing twice */
+    if (j->state > JOB_QUEUED && j->want != WANT_NOTHING &&
+        store_event_add(t, now_ms, j->id, j->runner_name, kind, j->conclusion, e))
+        return -1;
+    if (j->state > JOB_QUEUED && report_moved(t, j->id, now_ms, e))
+        return -1;
+    return apply(t, &n, before, e);
 }
 
 static int deliver_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct delivery *d = arg;
-    int before;
     bool moved;
-    char kind[32];
 
     if (store_delivery_put(t, d->guid, d->now_ms, &d->known, e))
         return -1;
-    if (d->known)
-        return 0;
-    if (store_job_merge(t, &d->job, &before, &moved, e))
-        return -1;
-    if (!moved)
-        return 0;
-    (void)snprintf(kind, sizeof(kind), "job.%s", job_state_name(d->job.state));
-    /* that and when it was queued is in the job itself: the hot path writes nothing twice */
-    if (d->job.state > JOB_QUEUED && d->job.want != WANT_NOTHING &&
-        store_event_add(t, d->now_ms, d->job.id, d->job.runner_name, kind, d->job.conclusion, e))
-        return -1;
-    if (d->job.state > JOB_QUEUED && report_moved(t, d->job.id, d->now_ms, e))
-        return -1;
-    return apply(t, d, before, e);
+    return d->known ? 0 : deliver_job_tx(t, d->g, &d->job, d->now_ms, &moved, e);
 }
 
 static void delivered(void *arg, int rc, const struct err *e)
@@ -111,6 +126,15 @@ static int pushed_tx(struct store_tx *t, void *arg, struct err *e)
     if (store_delivery_put(t, d->guid, d->now_ms, &d->known, e))
         return -1;
     return d->known ? 0 : idle_pushed(t, &d->job, d->now_ms, e);
+}
+
+static int installed_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct delivery *d = arg;
+
+    if (store_delivery_put(t, d->guid, d->now_ms, &d->known, e))
+        return -1;
+    return d->known ? 0 : reach_changed(t, &d->job, d->now_ms, e);
 }
 
 static void enqueue(struct engine *g, const char *guid, struct job *job, store_fn *fn, engine_delivered_fn *done,
@@ -136,6 +160,11 @@ void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_
 void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg)
 {
     enqueue(g, guid, push, pushed_tx, done, arg);
+}
+
+void engine_installed(struct engine *g, const char *guid, struct job *what, engine_delivered_fn *done, void *arg)
+{
+    enqueue(g, guid, what, installed_tx, done, arg);
 }
 
 void engine_flush(struct engine *g)

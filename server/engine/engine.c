@@ -39,7 +39,7 @@ static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
 int engine_prepare(struct engine *g, struct err *e)
 {
     return store_write(g->c.store, release_leases_tx, NULL, e) || store_write(g->c.store, breaker_start_tx, g, e) ||
-                   store_write(g->c.store, room_start_tx, g, e)
+                   store_write(g->c.store, room_start_tx, g, e) || store_write(g->c.store, standing_tx, g, e)
                ? -1
                : 0;
 }

@@ -73,6 +73,8 @@ void engine_deliver(struct engine *g, const char *guid, struct job *job, engine_
 void engine_pushed(struct engine *g, const char *guid, struct job *push, engine_delivered_fn *done, void *arg);
 /* The same for "Re-run" of a check run (github/event_check.h). DELIVERY_IGNORED: it is none of ours. */
 void engine_pressed(struct engine *g, const char *guid, struct job *press, engine_delivered_fn *done, void *arg);
+/* The same for an event that changes what an installation may see (EVENT_INSTALLATION). */
+void engine_installed(struct engine *g, const char *guid, struct job *what, engine_delivered_fn *done, void *arg);
 /* Deliveries wait for this: one call after several lets one commit serve them all. */
 void engine_flush(struct engine *g);
 

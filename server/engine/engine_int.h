@@ -150,6 +150,14 @@ int check_retire(struct engine *g, struct machine *m, struct task_next *next, st
 int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                 struct err *e) MUST_USE;
 
+/* --- deliver.c: what is known of a job now, by an event or because GitHub was asked: merged, with all that follows.
+ * Inside a transaction. *moved = false: it was known already. */
+int deliver_job_tx(struct store_tx *t, struct engine *g, const struct job *j, int64_t now_ms, bool *moved,
+                   struct err *e) MUST_USE;
+
+/* --- standing.c: tasks that are always there, put when the engine starts */
+int standing_tx(struct store_tx *t, void *engine, struct err *e) MUST_USE;
+
 /* --- provision.c: a machine's bootstrap, and machines that fetch it themselves */
 /* The user-data of the candidate under way. */
 int provision_render(struct engine *g, const struct machine *m, const struct plan *plan, const struct secret *jit,

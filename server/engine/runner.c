@@ -4,7 +4,7 @@
  */
 #include "server/base/log.h"
 #include "server/base/mem.h"
-#include "server/engine/engine_int.h"
+#include "server/engine/catch_up.h"
 
 #define RUNNER_UNKNOWN (-1)
 #define SEALED_MAX ((size_t)256 * 1024)
@@ -81,7 +81,9 @@ int runner_config(struct engine *g, struct machine *m, struct secret **jit, stru
             return 0;
         log_warn(EV("runner.reissued"), FS("machine", m->name), FE(&why));
     }
-    if ((m->runner_id == 0 && intend(g, m, e)) || make(g, m, jit, e))
+    if ((m->runner_id == 0 && intend(g, m, e)) || make(g, m, jit, e)) {
+        reach_doubt(g, m->installation_id, e);
         return err_wrap(e, "runner configuration for %s", m->name);
+    }
     return seal(g, m, *jit, e);
 }

@@ -1,4 +1,6 @@
 /* Which function a claimed task is for: a job's decision, or what the state of its machine asks for. */
+#include "server/base/clock.h"
+#include "server/engine/catch_up.h"
 #include "server/engine/idle.h"
 #include "server/engine/report.h"
 #include "server/engine/room.h"
@@ -17,6 +19,18 @@ static int read_tx(struct store_tx *t, void *arg, struct err *e)
     return store_machine_get(t, r->name, r->m, &r->found, e);
 }
 
+/* Nothing is launched where GitHub would not let it work. */
+static bool is_held(struct engine *g, const struct machine *m, struct task_next *next)
+{
+    struct err why;
+
+    if (m->state != M_WANTED || m->surplus_ms != 0 || reach_check(g, m->installation_id, m->repo_id, &why) == 0)
+        return false;
+    next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
+    next->priority = TASK_LAUNCH;
+    return true;
+}
+
 static int run_machine(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
 {
     AUTO_MACHINE struct machine m = {0};
@@ -30,7 +44,7 @@ static int run_machine(struct engine *g, const struct task *task, struct task_ne
     switch (m.state) {
     case M_WANTED:
     case M_LAUNCHING:
-        return launch_machine(g, &m, task, next, e);
+        return is_held(g, &m, next) ? 0 : launch_machine(g, &m, task, next, e);
     case M_BOOTING:
     case M_IDLE:
     case M_BUSY:
@@ -58,6 +72,8 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return report_job(g, task, next, e);
     case TASK_SAY:
         return report_say(g, task, next, e);
+    case TASK_CATCH_UP:
+        return catch_up(g, task, next, e);
     }
     return err_set(e, ERR_BUG, "a task of the unknown kind %d", (int)task->kind);
 }

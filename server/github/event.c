@@ -29,13 +29,14 @@ enum field {
     F_REPO,
     F_DEFAULT_BRANCH,
     F_INSTALLATION_ID,
+    F_JOB,
     N_FIELDS,
     F_REF = N_FIELDS, /* of push alone */
     F_COMMITS,
     N_PUSH_FIELDS
 };
 
-static const char *const paths[N_PUSH_FIELDS] = {
+static const char *const event_paths[N_PUSH_FIELDS] = {
     [F_ACTION] = "action",
     [F_ID] = "workflow_job.id",
     [F_RUN_ID] = "workflow_job.run_id",
@@ -52,12 +53,30 @@ static const char *const paths[N_PUSH_FIELDS] = {
     [F_REPO] = "repository.full_name",
     [F_DEFAULT_BRANCH] = "repository.default_branch",
     [F_INSTALLATION_ID] = "installation.id",
+    [F_JOB] = "workflow_job",
     [F_REF] = "ref",
     [F_COMMITS] = "commits",
 };
 
+/* A job as the API shows it: the same, without what is around it. */
+static const char *const api_paths[] = {
+    [F_ACTION] = "status",
+    [F_ID] = "id",
+    [F_RUN_ID] = "run_id",
+    [F_RUN_ATTEMPT] = "run_attempt",
+    [F_HEAD_SHA] = "head_sha",
+    [F_NAME] = "name",
+    [F_WORKFLOW_NAME] = "workflow_name",
+    [F_LABELS] = "labels",
+    [F_RUNNER_NAME] = "runner_name",
+    [F_CONCLUSION] = "conclusion",
+    [F_CREATED_AT] = "created_at",
+    [F_STARTED_AT] = "started_at",
+};
+
 /* What one call works on. */
 struct reader {
+    const char *const *paths;
     struct jscan_value v[N_PUSH_FIELDS];
     struct err *e;
 };
@@ -65,8 +84,9 @@ struct reader {
 static int wrong_type(const struct reader *r, enum field f, const char *expected)
 {
     if (r->v[f].type == JSCAN_ABSENT)
-        return err_set(r->e, ERR_INVALID, "%s: missing", paths[f]);
-    return err_set(r->e, ERR_INVALID, "%s: expected %s, found %s", paths[f], expected, jscan_type_name(r->v[f].type));
+        return err_set(r->e, ERR_INVALID, "%s: missing", r->paths[f]);
+    return err_set(r->e, ERR_INVALID, "%s: expected %s, found %s", r->paths[f], expected,
+                   jscan_type_name(r->v[f].type));
 }
 
 static bool is_unset(const struct reader *r, enum field f)
@@ -84,9 +104,9 @@ static int read_id(const struct reader *r, enum field f, bool required, int64_t 
     if (r->v[f].type != JSCAN_NUMBER)
         return wrong_type(r, f, "a whole number");
     if (jscan_i64(&r->v[f], &id, r->e))
-        return err_wrap(r->e, "%s", paths[f]);
+        return err_wrap(r->e, "%s", r->paths[f]);
     if (id <= 0)
-        return err_set(r->e, ERR_INVALID, "%s: expected a positive number", paths[f]);
+        return err_set(r->e, ERR_INVALID, "%s: expected a positive number", r->paths[f]);
     *out = id;
     return 0;
 }
@@ -106,7 +126,7 @@ static int decode(const struct reader *r, enum field f, struct buf *out)
     if (r->v[f].type != JSCAN_STRING)
         return wrong_type(r, f, "a string");
     if (jscan_str(&r->v[f], out, r->e))
-        return err_wrap(r->e, "%s", paths[f]);
+        return err_wrap(r->e, "%s", r->paths[f]);
     return 0;
 }
 
@@ -135,7 +155,7 @@ static int read_branch(const struct reader *r, char **out)
     if (text.len == 0)
         return 0;
     if (text.len > REF_MAX_BYTES)
-        return err_set(r->e, ERR_INVALID, "%s: longer than %d bytes", paths[F_DEFAULT_BRANCH], REF_MAX_BYTES);
+        return err_set(r->e, ERR_INVALID, "%s: longer than %d bytes", r->paths[F_DEFAULT_BRANCH], REF_MAX_BYTES);
     return buf_take(&text, out, r->e);
 }
 
@@ -182,7 +202,7 @@ static int read_repo(const struct reader *r, char **out)
         return -1;
     if (text.len == 0 || !is_repo_name(text.p, text.len))
         return err_set(r->e, ERR_INVALID, "%s: expected owner/name in GitHub's alphabet, at most %d bytes",
-                       paths[F_REPO], REPO_MAX_BYTES);
+                       r->paths[F_REPO], REPO_MAX_BYTES);
     return buf_take(&text, out, r->e);
 }
 
@@ -197,7 +217,7 @@ static int read_sha(const struct reader *r, char **out)
     for (size_t i = 0; ok && i < text.len; i++)
         ok = is_hex(text.p[i]);
     if (!ok)
-        return err_set(r->e, ERR_INVALID, "%s: expected 40 or 64 hexadecimal digits", paths[F_HEAD_SHA]);
+        return err_set(r->e, ERR_INVALID, "%s: expected 40 or 64 hexadecimal digits", r->paths[F_HEAD_SHA]);
     return buf_take(&text, out, r->e);
 }
 
@@ -212,7 +232,7 @@ static int read_queued_ms(const struct reader *r, int64_t now_ms, int64_t *out)
     if (r->v[f].type != JSCAN_STRING)
         return wrong_type(r, f, "a string");
     if (text_rfc3339_ms(r->v[f].p, r->v[f].len, out, r->e))
-        return err_wrap(r->e, "%s", paths[f]);
+        return err_wrap(r->e, "%s", r->paths[f]);
     return 0;
 }
 
@@ -225,9 +245,9 @@ static int read_labels(const struct reader *r, struct job *j, bool *skip)
     if (v->type != JSCAN_ARRAY)
         return wrong_type(r, F_LABELS, "a list");
     if (v->len > LABELS_MAX_BYTES)
-        return err_set(r->e, ERR_INVALID, "%s: longer than %d bytes", paths[F_LABELS], LABELS_MAX_BYTES);
+        return err_set(r->e, ERR_INVALID, "%s: longer than %d bytes", r->paths[F_LABELS], LABELS_MAX_BYTES);
     if (label_key(v, &j->label_key, &all_hosted, skip, r->e))
-        return err_wrap(r->e, "%s", paths[F_LABELS]);
+        return err_wrap(r->e, "%s", r->paths[F_LABELS]);
     if (*skip)
         return 0;
     j->labels_json = mem_strndup(v->p, v->len);
@@ -251,20 +271,27 @@ static bool state_of_action(const struct jscan_value *action, enum job_state *ou
     return false;
 }
 
+/* Where the job is, which an event says. */
+static int read_place(const struct reader *r, struct job *j)
+{
+    return read_id(r, F_REPO_ID, true, &j->repo_id) || read_id(r, F_INSTALLATION_ID, false, &j->installation_id) ||
+                   read_repo(r, &j->repo) || read_branch(r, &j->default_branch)
+               ? -1
+               : 0;
+}
+
 static int read_ids(const struct reader *r, struct job *j)
 {
     j->run_attempt = 1;
-    if (read_id(r, F_ID, true, &j->id) || read_id(r, F_RUN_ID, true, &j->run_id) ||
-        read_id(r, F_RUN_ATTEMPT, false, &j->run_attempt) || read_id(r, F_REPO_ID, true, &j->repo_id) ||
-        read_id(r, F_INSTALLATION_ID, false, &j->installation_id))
-        return -1;
-    return 0;
+    return read_id(r, F_ID, true, &j->id) || read_id(r, F_RUN_ID, true, &j->run_id) ||
+                   read_id(r, F_RUN_ATTEMPT, false, &j->run_attempt)
+               ? -1
+               : 0;
 }
 
 static int read_texts(const struct reader *r, struct job *j)
 {
-    if (read_repo(r, &j->repo) || read_sha(r, &j->head_sha) || read_branch(r, &j->default_branch) ||
-        read_name(r, F_NAME, &j->name) || read_name(r, F_WORKFLOW_NAME, &j->workflow_name))
+    if (read_sha(r, &j->head_sha) || read_name(r, F_NAME, &j->name) || read_name(r, F_WORKFLOW_NAME, &j->workflow_name))
         return -1;
     /* Queued payloads may name a runner of an earlier attempt: before it runs, nobody has taken the job. */
     if (j->state >= JOB_RUNNING && read_name(r, F_RUNNER_NAME, &j->runner_name))
@@ -274,27 +301,39 @@ static int read_texts(const struct reader *r, struct job *j)
     return 0;
 }
 
-static int read_job(struct reader *r, int64_t now_ms, enum event_verdict *verdict, struct job *j)
+/* *known = false: a state that we do not know, or no label set. */
+static int read_state(const struct reader *r, int64_t now_ms, bool *known, struct job *j)
 {
     bool skip = false;
 
+    *known = false;
     if (r->v[F_ACTION].type != JSCAN_STRING)
         return wrong_type(r, F_ACTION, "a string");
-    if (!state_of_action(&r->v[F_ACTION], &j->state)) {
-        *verdict = EVENT_IGNORED;
+    if (!state_of_action(&r->v[F_ACTION], &j->state))
         return 0;
-    }
     j->updated_ms = now_ms;
     if (read_ids(r, j) || read_labels(r, j, &skip))
         return -1;
-    if (skip) {
-        *verdict = EVENT_IGNORED;
+    if (skip)
         return 0;
-    }
-    if (read_texts(r, j) || read_queued_ms(r, now_ms, &j->queued_ms))
+    *known = true;
+    return read_texts(r, j) || read_queued_ms(r, now_ms, &j->queued_ms) ? -1 : 0;
+}
+
+/* An event about no job at all (of a run that never started, say) is nothing to us. */
+static int read_job(struct reader *r, int64_t now_ms, enum event_verdict *verdict, struct job *j)
+{
+    bool known;
+
+    *verdict = EVENT_IGNORED;
+    if (r->v[F_ACTION].type == JSCAN_STRING && is_unset(r, F_JOB))
+        return 0;
+    if (read_state(r, now_ms, &known, j))
         return -1;
+    if (!known)
+        return 0;
     *verdict = EVENT_JOB;
-    return 0;
+    return read_place(r, j);
 }
 
 /* "refs/heads/BRANCH" of the default branch? */
@@ -336,23 +375,68 @@ static int read_push(const struct reader *r, int64_t now_ms, enum event_verdict 
     return 0;
 }
 
+/* Somebody changed what the App may see: GitHub is asked what holds now, whatever the event says, which may be late. */
+static int read_installation(const struct reader *r, int64_t now_ms, enum event_verdict *verdict, struct job *j)
+{
+    *verdict = EVENT_IGNORED;
+    if (is_unset(r, F_ACTION) || is_unset(r, F_INSTALLATION_ID))
+        return 0;
+    if (read_id(r, F_INSTALLATION_ID, true, &j->installation_id) || read_name(r, F_ACTION, &j->name))
+        return -1;
+    j->updated_ms = now_ms;
+    j->repo = mem_strdup("");
+    *verdict = EVENT_INSTALLATION;
+    return 0;
+}
+
+static int read_event(struct reader *r, const char *event, int64_t now_ms, enum event_verdict *verdict, struct job *j)
+{
+    if (strcmp(event, "workflow_job") == 0)
+        return read_job(r, now_ms, verdict, j);
+    if (strcmp(event, "push") == 0)
+        return read_push(r, now_ms, verdict, j);
+    if (strcmp(event, "installation") == 0 || strcmp(event, "installation_repositories") == 0)
+        return read_installation(r, now_ms, verdict, j);
+    *verdict = EVENT_IGNORED;
+    return 0;
+}
+
 int event_parse(const char *event, const char *body, size_t len, int64_t now_ms, enum event_verdict *verdict,
                 struct job *out, struct err *e)
 {
-    struct reader r = {.e = e};
+    struct reader r = {.paths = event_paths, .e = e};
     AUTO_JOB struct job j = {0};
-    bool is_job = strcmp(event, "workflow_job") == 0, is_push = strcmp(event, "push") == 0;
     enum event_verdict found = EVENT_IGNORED;
 
-    if (jscan(body, len, paths, is_job ? N_FIELDS : is_push ? N_PUSH_FIELDS : 0, r.v, e))
-        return -1;
-    if ((is_job && read_job(&r, now_ms, &found, &j)) || (is_push && read_push(&r, now_ms, &found, &j)))
+    if (jscan(body, len, event_paths, strcmp(event, "push") == 0 ? N_PUSH_FIELDS : N_FIELDS, r.v, e) ||
+        read_event(&r, event, now_ms, &found, &j))
         return -1;
     *verdict = found;
     if (found != EVENT_IGNORED) {
         *out = j;
         memset(&j, 0, sizeof(j)); /* its strings belong to *out now */
     }
+    return 0;
+}
+
+int event_api_job(const char *text, size_t len, const struct job *where, int64_t now_ms, bool *known, struct job *out,
+                  struct err *e)
+{
+    struct reader r = {.paths = api_paths, .e = e};
+    AUTO_JOB struct job j = {0};
+    bool found;
+
+    if (jscan(text, len, api_paths, ARRAY_LEN(api_paths), r.v, e) || read_state(&r, now_ms, &found, &j))
+        return -1;
+    *known = found;
+    if (!found)
+        return 0;
+    j.repo_id = where->repo_id;
+    j.installation_id = where->installation_id;
+    j.repo = mem_strdup(where->repo);
+    j.default_branch = mem_strdup(where->default_branch);
+    *out = j;
+    memset(&j, 0, sizeof(j)); /* its strings belong to *out now */
     return 0;
 }
 

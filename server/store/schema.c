@@ -247,8 +247,51 @@ static const char *const V10[] = {
     NULL,
 };
 
+/* What GitHub knows and we perhaps do not (store_catch_up.h). */
+static const char *const V11[] = {
+    "CREATE TABLE delivery_log ("
+    " id INTEGER PRIMARY KEY,"
+    " mark_ms INTEGER NOT NULL,"
+    " top_ms INTEGER NOT NULL,"
+    " lowest_id INTEGER NOT NULL,"
+    " pages INTEGER NOT NULL,"
+    " ours INTEGER NOT NULL,"
+    " alien INTEGER NOT NULL,"
+    " cursor TEXT NOT NULL,"
+    " problem TEXT NOT NULL)",
+
+    "CREATE TABLE missed ("
+    " guid TEXT NOT NULL PRIMARY KEY,"
+    " event TEXT NOT NULL, action TEXT NOT NULL,"
+    " delivery_id INTEGER NOT NULL,"
+    " delivered_ms INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL,"
+    " answered INTEGER NOT NULL)",
+    "CREATE INDEX missed_order ON missed (answered, delivered_ms, delivery_id, due_ms)",
+
+    "CREATE TABLE active ("
+    " repo_id INTEGER PRIMARY KEY,"
+    " installation_id INTEGER NOT NULL,"
+    " last_ms INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL,"
+    " after INTEGER NOT NULL,"
+    " repo TEXT NOT NULL, default_branch TEXT)",
+    "CREATE INDEX active_due ON active (due_ms)",
+
+    "CREATE TABLE job_look (job_id INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL, misses INTEGER NOT NULL)",
+    "CREATE INDEX job_look_due ON job_look (due_ms)",
+
+    "CREATE TABLE reach ("
+    " id TEXT NOT NULL PRIMARY KEY,"
+    " closed INTEGER NOT NULL,"
+    " asked_ms INTEGER NOT NULL,"
+    " reason TEXT NOT NULL)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10}, {11, V11},
 };
 
 int64_t schema_newest(void)

@@ -123,8 +123,17 @@ int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST
 
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
-/* SLOW, of a job: has it waited for long? SAY, of a report: tell the pull request. ROOM: who may have a machine now? */
-enum task_kind { TASK_JOB = 1, TASK_MACHINE = 2, TASK_IDLE = 3, TASK_SLOW = 4, TASK_SAY = 5, TASK_ROOM = 6 };
+/* SLOW, of a job: has it waited for long? SAY, of a report: tell the pull request. ROOM: who may have a machine now?
+ * CATCH_UP: what does GitHub know that we do not? */
+enum task_kind {
+    TASK_JOB = 1,
+    TASK_MACHINE = 2,
+    TASK_IDLE = 3,
+    TASK_SLOW = 4,
+    TASK_SAY = 5,
+    TASK_ROOM = 6,
+    TASK_CATCH_UP = 7
+};
 
 /* Smaller is more urgent. */
 enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_CHECK = 3, TASK_REPORT = 4 };

@@ -2,7 +2,7 @@
  * Delivery ids: appended to a table, looked up in memory. A primary key over random ids would touch a page per id;
  * PERFORMANCE figures: 34 against 6.5 microseconds, 7.5 against 0.4 KB of log.
  */
-#include "server/store/store.h"
+#include "server/store/store_catch_up.h"
 
 #include "server/base/crypto.h"
 #include "server/store/store_internal.h"
@@ -157,5 +157,13 @@ int store_delivery_put(struct store_tx *t, const char *guid, int64_t now_ms, boo
     k->last_id = row;
     remember(k, id, now_ms);
     *known = false;
+    return 0;
+}
+
+int store_delivery_known(struct store_tx *t, const char *guid, bool *known, struct err *e)
+{
+    if (!t->writing)
+        return err_set(e, ERR_BUG, "delivery ids are known to the committer only");
+    *known = idset_has(store_known(t)->ids, id_of(guid));
     return 0;
 }

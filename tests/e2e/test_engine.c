@@ -1,5 +1,6 @@
 /* The engine's behaviour, one story a test; the bed is tests/support/engine_bed.h. */
 #include "server/base/clock.h"
+#include "tests/sim/sim_github_log.h"
 #include "tests/support/engine_bed.h"
 
 #include <setjmp.h>
@@ -38,11 +39,11 @@ static void test_engine__a_second_job_of_the_run_asks_github_for_its_runner_only
     assert_int_equal(bed_asked(w, SIM_GH_RUN), 1);
     assert_int_equal(bed_asked(w, SIM_GH_CONTENTS), 1);
     assert_int_equal(bed_asked(w, SIM_GH_JITCONFIG), 1);
-    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 6);
+    assert_int_equal(bed_asked_for_jobs(w), 6);
     (void)bed_queue_job(w, &(struct sim_job_spec){.run_id = info.run_id}, "cirun-gpu--2");
     assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
     assert_int_equal(bed_asked(w, SIM_GH_JITCONFIG), 2);
-    assert_int_equal(sim_http_count_all(sim_github_http(w->gh)), 7);
+    assert_int_equal(bed_asked_for_jobs(w), 7);
 }
 
 static void test_engine__no_capacity_goes_down_the_chain_in_order(void **state)
@@ -363,6 +364,7 @@ static void test_engine__an_idle_machine_whose_runner_died_is_replaced_while_its
 
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
     sim_github_job_cancel(w->gh, id); /* nobody tells the engine: GitHub gives the runner nothing, its job waits */
+    sim_github_stale(w->gh, 10 * 24 * 3600 * INT64_C(1000)); /* nor does a look */
     jit = bed_jit_of(bed_call(w->aws, 0).text);
     assert_int_equal(sim_github_runner_online(w->gh, jit, NULL, NULL, &runner_id, &e), 0);
     free(jit);

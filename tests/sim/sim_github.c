@@ -1,4 +1,5 @@
 /* Life of the simulated GitHub, and what exists in it. */
+#include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_github_manual.h"
 #include "tests/sim/sim_github_priv.h"
 
@@ -178,6 +179,30 @@ void sim_github_suspend(struct sim_github *g, int64_t installation_id, bool susp
     in = gh_installation(g, installation_id);
     if (in != NULL)
         in->suspended = suspended;
+    gh_unlock(g);
+}
+
+void sim_github_uninstall(struct sim_github *g, int64_t installation_id)
+{
+    struct gh_installation *in;
+
+    gh_lock(g);
+    in = gh_installation(g, installation_id);
+    if (in == NULL)
+        abort(); /* a mistake in the test */
+    in->gone = true;
+    gh_unlock(g);
+}
+
+void sim_github_repo_removed(struct sim_github *g, const char *repo, bool removed)
+{
+    struct gh_repo *r;
+
+    gh_lock(g);
+    r = gh_repo_full(g, repo);
+    if (r == NULL)
+        abort(); /* a mistake in the test */
+    r->removed = removed;
     gh_unlock(g);
 }
 

@@ -1,4 +1,7 @@
-/* GitHub's answers about files, runs, jobs, the App and its deliveries. Runners: sim_github_runners.c. */
+/* GitHub's answers about files, runs, jobs and the App. Its deliveries: sim_github_log.c; runners:
+ * sim_github_runners.c.
+ */
+#include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_github_priv.h"
 
 #include "server/base/mem.h"
@@ -119,45 +122,176 @@ static json_t *run_repo_json(struct sim_github *g, const struct gh_run *run)
                      "full_name", "stranger/fork", "private", 0, "fork", 1);
 }
 
-void gh_api_get_run(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+static json_t *run_json(struct sim_github *g, struct gh_repo *repo, const struct gh_run *run, const char *status)
 {
-    const struct gh_run *run = gh_run(g, gh_id_arg(rq->arg[2]));
     char created[32], path[256];
     json_t *o;
 
-    if (run == NULL || run->repo != repo) {
-        gh_refuse(rs, 404, "Not Found");
-        return;
-    }
     sim_time_iso(run->created_ms, created);
     (void)snprintf(path, sizeof(path), "%s@%s", run->path, run->head_branch);
     o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:n, s:I, s:i, s:s, s:s}", "id", (json_int_t)run->id,
                   "name", run->workflow, "head_branch", run->head_branch, "head_sha", run->head_sha, "path", path,
-                  "run_number", 7, "event", run->event, "status", "queued", "conclusion", "workflow_id",
+                  "run_number", 7, "event", run->event, "status", status, "conclusion", "workflow_id",
                   (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
     (void)json_object_set_new(o, "actor", gh_user_json(run->actor, false));
     (void)json_object_set_new(o, "triggering_actor", gh_user_json(run->triggering_actor, false));
     (void)json_object_set(o, "repository", gh_repo_json(repo));
     (void)json_object_set_new(o, "head_repository", run_repo_json(g, run));
     (void)json_object_set_new(o, "pull_requests", json_array());
-    sim_res_json(rs, 200, o);
+    return o;
+}
+
+void gh_api_get_run(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+{
+    const struct gh_run *run = gh_run(g, gh_id_arg(rq->arg[2]));
+
+    if (run == NULL || run->deleted != 0 || run->repo != repo)
+        gh_refuse(rs, 404, "Not Found");
+    else
+        sim_res_json(rs, 200, run_json(g, repo, run, "queued"));
+}
+
+/* As reads show it: for a while after a change, perhaps, what was before. */
+static json_t *job_as_read(struct sim_github *g, struct gh_job *j, const char **status)
+{
+    int64_t seen_ms = gh_now_ms(g) - g->lies.stale_ms;
+    struct gh_event at = {.job = j, .status = gh_job_status(j), .conclusion = j->conclusion};
+
+    at.started_ms = j->started_ms;
+    at.completed_ms = j->completed_ms;
+    at.runner_id = j->runner_id;
+    at.runner_name = j->runner_name;
+    if (g->lies.stale_ms > 0 && j->completed_ms > seen_ms) {
+        at.status = "in_progress";
+        at.conclusion = NULL;
+        at.completed_ms = 0;
+    }
+    if (g->lies.stale_ms > 0 &&
+        (j->started_ms > seen_ms || (j->started_ms == 0 && at.completed_ms != j->completed_ms))) {
+        at = (struct gh_event){.job = j, .status = "queued"};
+    }
+    *status = at.status;
+    return gh_job_json(j, &at);
 }
 
 void gh_api_get_job(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
 {
     struct gh_job *j = gh_job(g, gh_id_arg(rq->arg[2]));
-    struct gh_event at;
+    const char *status;
 
-    if (j == NULL || j->run->repo != repo) {
+    if (j == NULL || j->run->deleted != 0 || j->run->repo != repo)
+        gh_refuse(rs, 404, "Not Found");
+    else
+        sim_res_json(rs, 200, job_as_read(g, j, &status));
+}
+
+/* ---- lists ---- */
+
+/* As GitHub sums it up: queued while no job of it has begun. NULL: it has no job, or is deleted. */
+static const char *run_status(struct sim_github *g, const struct gh_run *run)
+{
+    size_t jobs = 0, done = 0, queued = 0;
+
+    for (size_t i = 0; i < g->n_jobs; i++) {
+        const char *status;
+
+        if (g->jobs[i]->run != run)
+            continue;
+        json_decref(job_as_read(g, g->jobs[i], &status));
+        jobs++;
+        done += strcmp(status, "completed") == 0 ? 1 : 0;
+        queued += strcmp(status, "queued") == 0 ? 1 : 0;
+    }
+    if (jobs == 0 || run->deleted != 0)
+        return NULL;
+    return done == jobs ? "completed" : queued == jobs ? "queued" : "in_progress";
+}
+
+static bool is_run_status(const char *s)
+{
+    static const char *const known[] = {"completed", "action_required", "cancelled", "failure",   "neutral",
+                                        "skipped",   "stale",           "success",   "timed_out", "in_progress",
+                                        "queued",    "requested",       "waiting",   "pending"};
+
+    for (size_t i = 0; s != NULL && i < ARRAY_LEN(known); i++) {
+        if (strcmp(known[i], s) == 0)
+            return true;
+    }
+    return s == NULL;
+}
+
+/* One page of what `all` holds (which it takes), under this key. */
+static void answer_page(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs, const char *key,
+                        json_t *all)
+{
+    int per_page = gh_page_number(g, rq, "per_page", 30, MAX_PER_PAGE), page = gh_page_number(g, rq, "page", 1, 100000);
+    size_t n = json_array_size(all), from = (size_t)per_page * (size_t)(page - 1);
+    json_t *list = json_array();
+
+    for (size_t i = from; i < n && i < from + (size_t)per_page; i++)
+        (void)json_array_append(list, json_array_get(all, i));
+    json_decref(all);
+    sim_res_json(rs, 200, json_pack("{s:I, s:o}", "total_count", (json_int_t)n, key, list));
+}
+
+void gh_api_list_runs(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+{
+    const char *status = sim_req_query(rq, "status"), *now;
+    json_t *all = json_array();
+
+    if (!is_run_status(status)) {
+        gh_violation(g, rq, "unknown status %s", status);
+        json_decref(all);
+        gh_refuse(rs, 422, "Validation Failed");
+        return;
+    }
+    for (size_t i = g->n_runs; i > 0; i--) {
+        const struct gh_run *run = g->runs[i - 1];
+
+        now = run->repo == repo ? run_status(g, run) : NULL;
+        if (now != NULL && (status == NULL || strcmp(now, status) == 0))
+            (void)json_array_append_new(all, run_json(g, repo, run, now));
+    }
+    answer_page(g, rq, rs, "workflow_runs", all);
+}
+
+void gh_api_list_run_jobs(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
+{
+    const struct gh_run *run = gh_run(g, gh_id_arg(rq->arg[2]));
+    const char *filter = sim_req_query(rq, "filter"), *status;
+    json_t *all;
+
+    if (filter != NULL && strcmp(filter, "latest") != 0 && strcmp(filter, "all") != 0)
+        gh_violation(g, rq, "unknown filter %s", filter);
+    if (run == NULL || run->deleted != 0 || run->repo != repo) {
         gh_refuse(rs, 404, "Not Found");
         return;
     }
-    at = (struct gh_event){.job = j, .status = gh_job_status(j), .conclusion = j->conclusion};
-    at.started_ms = j->started_ms;
-    at.completed_ms = j->completed_ms;
-    at.runner_id = j->runner_id;
-    at.runner_name = j->runner_name;
-    sim_res_json(rs, 200, gh_job_json(j, &at));
+    all = json_array();
+    for (size_t i = 0; i < g->n_jobs; i++) {
+        if (g->jobs[i]->run == run)
+            (void)json_array_append_new(all, job_as_read(g, g->jobs[i], &status));
+    }
+    answer_page(g, rq, rs, "jobs", all);
+}
+
+void sim_github_run_delete(struct sim_github *g, int64_t run_id)
+{
+    struct gh_run *run;
+
+    gh_lock(g);
+    run = gh_run(g, run_id);
+    if (run == NULL)
+        abort(); /* a mistake in the test */
+    run->deleted = 1;
+    gh_unlock(g);
+}
+
+void sim_github_stale(struct sim_github *g, int64_t ms)
+{
+    gh_lock(g);
+    g->lies.stale_ms = ms;
+    gh_unlock(g);
 }
 
 /* ---- the App's own ---- */
@@ -177,13 +311,9 @@ void gh_api_get_app(struct sim_github *g, struct gh_repo *repo, const struct sim
                            "name", "muster", "events", "workflow_job"));
 }
 
-void gh_api_get_installation(struct sim_github *g, struct gh_repo *unused, const struct sim_req *rq, struct sim_res *rs)
+static void answer_installation(struct sim_github *g, const struct gh_installation *in, struct sim_res *rs)
 {
-    const struct gh_repo *r = gh_repo(g, rq->arg[0], rq->arg[1]);
-    const struct gh_installation *in = r != NULL ? r->installation : NULL;
-
-    (void)unused;
-    if (in == NULL) {
+    if (in == NULL || in->gone) {
         gh_refuse(rs, 404, "Not Found");
         return;
     }
@@ -195,67 +325,16 @@ void gh_api_get_installation(struct sim_github *g, struct gh_repo *unused, const
                            in->suspended ? json_string("2024-01-01T00:00:00Z") : json_null()));
 }
 
-static json_t *delivery_json(const struct gh_delivery *d)
+void gh_api_get_installation(struct sim_github *g, struct gh_repo *unused, const struct sim_req *rq, struct sim_res *rs)
 {
-    const struct gh_job *j = d->what.job;
-    char at[32];
+    const struct gh_repo *r = gh_repo(g, rq->arg[0], rq->arg[1]);
 
-    sim_time_iso(d->delivered_ms, at);
-    return json_pack("{s:I, s:s, s:s, s:b, s:f, s:s, s:i, s:s, s:s?, s:o, s:o, s:n}", "id", (json_int_t)d->id, "guid",
-                     d->guid, "delivered_at", at, "redelivery", d->redelivery, "duration", (double)d->took_ms / 1000,
-                     "status", d->status_code >= 200 && d->status_code < 400 ? "OK" : "failed to deliver",
-                     "status_code", d->status_code, "event", d->event, "action", d->what.action, "installation_id",
-                     j != NULL ? json_integer(j->run->repo->installation->id) : json_null(), "repository_id",
-                     j != NULL ? json_integer(j->run->repo->id) : json_null(), "throttled_at");
+    (void)unused;
+    answer_installation(g, r != NULL && !r->removed ? r->installation : NULL, rs);
 }
 
-static bool delivery_wanted(const struct gh_delivery *d, const char *status)
+void gh_api_get_installed(struct sim_github *g, struct gh_repo *unused, const struct sim_req *rq, struct sim_res *rs)
 {
-    bool failed = d->status_code >= 400 && d->status_code <= 599;
-
-    if (!d->done || status == NULL)
-        return d->done;
-    return strcmp(status, "failure") == 0 ? failed : d->status_code >= 200 && d->status_code < 400;
-}
-
-void gh_api_list_deliveries(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
-{
-    const char *cursor = sim_req_query(rq, "cursor"), *status = sim_req_query(rq, "status");
-    int per_page = gh_page_number(g, rq, "per_page", 30, MAX_PER_PAGE);
-    int64_t below = cursor != NULL ? gh_id_arg(cursor) : INT64_MAX;
-    json_t *list = json_array();
-
-    (void)repo;
-    if (below < 0 || (status != NULL && strcmp(status, "success") != 0 && strcmp(status, "failure") != 0)) {
-        gh_violation(g, rq, "bad cursor or status");
-        json_decref(list);
-        gh_refuse(rs, 422, "Validation Failed");
-        return;
-    }
-    for (size_t i = g->n_deliveries; i > 0; i--) {
-        const struct gh_delivery *d = g->deliveries[i - 1];
-
-        if (d->id >= below || !delivery_wanted(d, status))
-            continue;
-        if ((int)json_array_size(list) == per_page) {
-            sim_res_header(rs, "Link", "<%s%s?per_page=%d&cursor=%lld>; rel=\"next\"", sim_http_url(g->http),
-                           rq->raw_path, per_page, (long long)d->id + 1);
-            break;
-        }
-        (void)json_array_append_new(list, delivery_json(d));
-    }
-    sim_res_json(rs, 200, list);
-}
-
-void gh_api_redeliver(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
-{
-    int64_t at = gh_id_arg(rq->arg[0]) - GH_FIRST_DELIVERY;
-
-    (void)repo;
-    if (at < 0 || at >= (int64_t)g->n_deliveries) {
-        gh_refuse(rs, 404, "Not Found");
-        return;
-    }
-    (void)gh_redeliver(g, g->deliveries[at]);
-    sim_res_json(rs, 202, json_object());
+    (void)unused;
+    answer_installation(g, gh_installation(g, gh_id_arg(rq->arg[0])), rs);
 }

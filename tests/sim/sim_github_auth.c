@@ -163,6 +163,10 @@ struct gh_token *gh_auth_token(struct sim_github *g, const struct sim_req *rq, s
         gh_refuse(rs, 401, "Bad credentials");
         return NULL;
     }
+    if (t->installation->gone) {
+        gh_refuse(rs, 401, "Bad credentials");
+        return NULL;
+    }
     if (t->installation->suspended) {
         gh_refuse(rs, 403, "This installation has been suspended");
         return NULL;
@@ -172,7 +176,7 @@ struct gh_token *gh_auth_token(struct sim_github *g, const struct sim_req *rq, s
 
 bool gh_token_reaches(const struct gh_token *t, const struct gh_repo *r)
 {
-    if (r->installation != t->installation)
+    if (r->installation != t->installation || r->removed)
         return false;
     for (size_t i = 0; i < t->n_repos; i++)
         if (t->repo_ids[i] == r->id)
@@ -233,7 +237,8 @@ static bool repos_resolve(struct sim_github *g, const struct gh_installation *in
         const struct gh_repo *found = NULL;
 
         for (size_t k = 0; k < g->n_repos && found == NULL; k++)
-            if (g->repos[k]->installation == in && is_repo(g->repos[k], json_array_get(ids, i)))
+            if (g->repos[k]->installation == in && !g->repos[k]->removed &&
+                is_repo(g->repos[k], json_array_get(ids, i)))
                 found = g->repos[k];
         if (found == NULL)
             return false;
@@ -339,6 +344,16 @@ static bool asks_for_optional(const json_t *permissions)
            (json_object_get(permissions, "checks") != NULL || json_object_get(permissions, "statuses") != NULL);
 }
 
+/* What was taken from the App's sight it finds out by asking, too. */
+static bool any_removed(const struct sim_github *g, const struct gh_installation *in)
+{
+    for (size_t i = 0; i < g->n_repos; i++) {
+        if (g->repos[i]->installation == in && g->repos[i]->removed)
+            return true;
+    }
+    return false;
+}
+
 void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs)
 {
     struct gh_installation *in = gh_installation(g, strtoll(rq->arg[0], NULL, 10));
@@ -346,7 +361,7 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
     const char *fault;
     char text[256];
 
-    if (in == NULL) {
+    if (in == NULL || in->gone) {
         gh_refuse(rs, 404, "Not Found");
     } else if (in->suspended) {
         gh_refuse(rs, 403, "This installation has been suspended");
@@ -355,7 +370,8 @@ void gh_token_create(struct sim_github *g, const struct sim_req *rq, struct sim_
         gh_refuse(rs, 400, "Problems parsing JSON");
     } else if ((fault = token_request_fault(g, in, body, text, sizeof(text))) != NULL) {
         /* whether a repository can be reached by its name, and whether members may be read, is found out by asking */
-        if (json_object_get(body, "repositories") == NULL && !asks_for_optional(json_object_get(body, "permissions")) &&
+        if (json_object_get(body, "repositories") == NULL && !any_removed(g, in) &&
+            !asks_for_optional(json_object_get(body, "permissions")) &&
             json_object_get(json_object_get(body, "permissions"), "members") == NULL)
             gh_violation(g, rq, "%s", fault);
         gh_refuse(rs, 422, fault);

@@ -2,7 +2,7 @@
 #ifndef MUSTER_TESTS_SIM_GITHUB_MODEL_H
 #define MUSTER_TESTS_SIM_GITHUB_MODEL_H
 
-#include "tests/sim/sim_github.h"
+#include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_timer.h"
 
 #include <pthread.h>
@@ -19,7 +19,7 @@ struct gh_installation {
     int64_t id, window_ms; /* window_ms: start of the rate limit's hour */
     char *account;
     json_t *permissions;
-    bool suspended, allows_public; /* allows_public: the default runner group serves public repositories */
+    bool suspended, gone, allows_public; /* allows_public: the default runner group serves public repositories */
     int used;
     int64_t minute_ms;
     int created;
@@ -42,7 +42,7 @@ struct gh_repo {
     int64_t id;
     struct gh_installation *installation;
     char *full_name, *owner, *name, *default_branch;
-    bool is_private, of_user;
+    bool is_private, of_user, removed; /* removed: the App may not see it any more */
     struct gh_file *files;
     size_t n_files;
     struct gh_alias *aliases;
@@ -53,7 +53,7 @@ struct gh_repo {
 struct gh_run {
     int64_t id, head_repo_id, created_ms;
     struct gh_repo *repo;
-    int attempt;
+    int attempt, deleted;
     char *workflow, *path, *event, *actor, *triggering_actor, *head_branch, *head_sha;
 };
 
@@ -104,7 +104,7 @@ struct gh_delivery {
     char guid[37];
     const char *event; /* literal or raw's */
     struct gh_event what;
-    bool redelivery, done;
+    bool redelivery, done, throttled;
     int status_code; /* 0 = no answer */
 };
 
@@ -148,7 +148,6 @@ struct sim_github {
     size_t n_tokens;
     struct gh_delivery **deliveries; /* index = id - GH_FIRST_DELIVERY */
     size_t n_deliveries;
-    size_t pending;
     struct gh_member *members, *roles;
     size_t n_members, n_roles;
     struct gh_check **checks; /* index = id - GH_FIRST_CHECK */
@@ -158,7 +157,8 @@ struct sim_github {
     struct gh_download *downloads;
     size_t n_downloads;
     struct buf runner_archive;
-    size_t completed, cancelled;
+    size_t pending, completed, cancelled;
+    struct gh_lies lies;
     char *hook_url;
     struct sim_hook_options hook;
 };

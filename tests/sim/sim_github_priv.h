@@ -1,7 +1,8 @@
 /*
  * Inside the simulated GitHub. Files: sim_github.c (life, what exists), _auth.c (JWT, tokens), _limits.c (rate limits),
  * _api.c (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c
- * (their delivery), _control.c (/_sim/ and /sim/). Functions named gh_… expect g->lock to be held, except where said.
+ * (their delivery), _log.c (its log), _control.c (/_sim/ and /sim/).
+ * Functions named gh_… expect g->lock to be held, except where said.
  */
 #ifndef MUSTER_TESTS_SIM_GITHUB_PRIV_H
 #define MUSTER_TESTS_SIM_GITHUB_PRIV_H
@@ -45,6 +46,7 @@ sim_handler gh_dispatch;
 /* _api.c, _runners.c: the answers. repo is NULL where the App itself asks. */
 typedef void gh_endpoint_fn(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs);
 gh_endpoint_fn gh_api_get_app, gh_api_create_token, gh_api_get_installation, gh_api_list_deliveries, gh_api_redeliver;
+gh_endpoint_fn gh_api_get_installed, gh_api_list_runs, gh_api_list_run_jobs;
 gh_endpoint_fn gh_api_get_repo, gh_api_get_contents, gh_api_get_run, gh_api_get_job;
 gh_endpoint_fn gh_api_list_runners, gh_api_get_runner, gh_api_delete_runner, gh_api_list_downloads;
 gh_endpoint_fn gh_api_create_jitconfig, gh_api_get_group;
@@ -72,6 +74,7 @@ char *gh_event_body(const struct gh_event *ev);
 
 /* _send.c; the sender's own thread takes the lock itself. */
 void gh_send_job_event(struct sim_github *g, struct gh_job *j, const char *action, bool lost);
+struct gh_delivery *gh_delivery_new(struct sim_github *g, const char *event); /* in the log, not under way */
 struct gh_delivery *gh_redeliver(struct sim_github *g, const struct gh_delivery *d);
 struct gh_sender *gh_sender_new(struct sim_github *g, bool manual);
 void gh_sender_stop(struct gh_sender *s);

@@ -1,4 +1,5 @@
 /* The way in: which path, is the question well put, and who may ask. */
+#include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_github_priv.h"
 
 #include <string.h>
@@ -23,6 +24,10 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_INSTALLATION, AUTH_APP, NULL, false, "", gh_api_get_installation},
     {SIM_GH_DELIVERIES, AUTH_APP, NULL, false, "per_page cursor status", gh_api_list_deliveries},
     {SIM_GH_REDELIVER, AUTH_APP, NULL, true, "", gh_api_redeliver},
+    {SIM_GH_INSTALLED, AUTH_APP, NULL, false, "", gh_api_get_installed},
+    {SIM_GH_RUNS, AUTH_TOKEN, "actions", false,
+     "actor branch event status created head_sha exclude_pull_requests per_page page", gh_api_list_runs},
+    {SIM_GH_RUN_JOBS, AUTH_TOKEN, "actions", false, "filter per_page page", gh_api_list_run_jobs},
     {SIM_GH_REPO, AUTH_TOKEN, "metadata", false, "", gh_api_get_repo},
     {SIM_GH_CONTENTS, AUTH_TOKEN, "contents", false, "ref", gh_api_get_contents},
     {SIM_GH_RUN, AUTH_TOKEN, "actions", false, "exclude_pull_requests", gh_api_get_run},
@@ -52,6 +57,9 @@ const struct sim_route gh_routes[] = {
     {"GET", "/repos/{owner}/{repo}/installation", gh_dispatch},
     {"GET", "/app/hook/deliveries", gh_dispatch},
     {"POST", "/app/hook/deliveries/{delivery_id}/attempts", gh_dispatch},
+    {"GET", "/app/installations/{installation_id}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runs", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}/jobs", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/contents/{+path}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", gh_dispatch},
@@ -163,7 +171,8 @@ static void serve_token(struct sim_github *g, const struct endpoint *ep, const s
         serve_allowed(g, t, ep, repo, rq, rs);
         return;
     }
-    gh_violation(g, rq, "the token does not reach %s", ep->auth == AUTH_TOKEN ? "this repository" : rq->arg[0]);
+    if (repo == NULL || !repo->removed)
+        gh_violation(g, rq, "the token does not reach %s", ep->auth == AUTH_TOKEN ? "this repository" : rq->arg[0]);
     gh_refuse(rs, 404, "Not Found");
 }
 

@@ -296,7 +296,7 @@ static void enqueue(void *arg, int64_t id)
         (void)curl_multi_wakeup(s->multi);
 }
 
-static struct gh_delivery *delivery_new(struct sim_github *g, const char *event)
+struct gh_delivery *gh_delivery_new(struct sim_github *g, const char *event)
 {
     struct gh_delivery *d = mem_zalloc(sizeof(*d));
 
@@ -324,7 +324,7 @@ static void schedule(struct sim_github *g, const struct gh_delivery *d)
 
 struct gh_delivery *gh_redeliver(struct sim_github *g, const struct gh_delivery *d)
 {
-    struct gh_delivery *n = delivery_new(g, d->event);
+    struct gh_delivery *n = gh_delivery_new(g, d->event);
 
     memcpy(n->guid, d->guid, sizeof(n->guid));
     n->what = d->what;
@@ -341,7 +341,7 @@ void gh_send_job_event(struct sim_github *g, struct gh_job *j, const char *actio
 
     if (g->hook_url == NULL)
         return;
-    d = delivery_new(g, "workflow_job");
+    d = gh_delivery_new(g, "workflow_job");
     d->what = (struct gh_event){.job = j, .action = action, .status = gh_job_status(j), .conclusion = j->conclusion};
     d->what.started_ms = j->started_ms;
     d->what.completed_ms = j->completed_ms;
@@ -432,7 +432,7 @@ void sim_github_send(struct sim_github *g, const char *event, const char *json)
     gh_lock(g);
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (strcmp(known[i], event) == 0) {
-            struct gh_delivery *d = delivery_new(g, known[i]);
+            struct gh_delivery *d = gh_delivery_new(g, known[i]);
 
             d->what.raw = mem_strdup(json);
             schedule(g, d);

@@ -97,6 +97,15 @@ void deliver_push(struct engine *g, const struct deliver_event *ev)
     (void)hand_in(g, engine_pushed, &j);
 }
 
+void deliver_installed(struct engine *g, int64_t installation_id, const char *action)
+{
+    struct job j = {.installation_id = installation_id, .updated_ms = clock_now_ms()};
+
+    j.repo = mem_strdup("");
+    j.name = mem_strdup(action);
+    (void)hand_in(g, engine_installed, &j);
+}
+
 enum delivery_outcome deliver_press(struct engine *g, int64_t repo_id, int64_t check_run_id)
 {
     struct job j = {.id = check_run_id, .repo_id = repo_id, .installation_id = INSTALLATION};

@@ -17,6 +17,8 @@ struct deliver_event {
 void deliver(struct engine *g, const struct deliver_event *ev);
 /* The same for a push to the default branch; label: the file of ours that it names. */
 void deliver_push(struct engine *g, const struct deliver_event *ev);
+/* The same for an event about what the installation may see. */
+void deliver_installed(struct engine *g, int64_t installation_id, const char *action);
 
 /* "Re-run" of a check run; id 0: of all of the commit that deliver's jobs are of. */
 enum delivery_outcome deliver_press(struct engine *g, int64_t repo_id, int64_t check_run_id);

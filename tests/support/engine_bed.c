@@ -231,6 +231,12 @@ void bed_pass(struct bed *w, int64_t ms)
     assert_true(bed_settle(w));
 }
 
+void bed_pass_by(struct bed *w, int64_t ms, int64_t step)
+{
+    for (; ms > 0; ms -= step)
+        bed_pass(w, ms < step ? ms : step);
+}
+
 struct seen_job {
     int64_t id;
     struct job *j;
@@ -272,6 +278,11 @@ struct memcloud_call bed_call(struct memcloud *f, size_t i)
 size_t bed_asked(struct bed *w, const char *op)
 {
     return sim_http_count(sim_github_http(w->gh), op);
+}
+
+size_t bed_asked_for_jobs(struct bed *w)
+{
+    return sim_http_count_all(sim_github_http(w->gh)) - bed_asked(w, SIM_GH_DELIVERIES);
 }
 
 char *bed_jit_of(const char *user_data)

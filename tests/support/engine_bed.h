@@ -47,6 +47,8 @@ int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char
 /* Time passes, and the scheduler is told to look at its watch; bed_pass also waits until nothing is due any more. */
 void bed_advance(struct bed *w, int64_t ms);
 void bed_pass(struct bed *w, int64_t ms);
+void bed_pass_by(struct bed *w, int64_t ms,
+                 int64_t step); /* so long, in steps, so that what is due comes in its time */
 bool bed_settle(struct bed *w); /* until no task is due or under way; false: that did not come */
 /* The one number that this query over the store gives; v is its $1. */
 int64_t bed_number(struct bed *w, const char *sql, int64_t v);
@@ -58,5 +60,7 @@ int64_t bed_boot(struct bed *w, struct memcloud *f, size_t i);
 /* The runner configuration in a machine's user-data; the caller frees it. */
 char *bed_jit_of(const char *user_data);
 size_t bed_asked(struct bed *w, const char *op);
+/* All calls but those for the delivery log, which are made whatever happens. */
+size_t bed_asked_for_jobs(struct bed *w);
 
 #endif

@@ -1,0 +1,357 @@
+/*
+ * Installations that are suspended or gone, and repositories that are out of the App's sight. An event only makes us
+ * ask: what holds is GitHub's answer, so that late and repeated events do no harm. So does a refusal that might come of
+ * it, when the event was lost.
+ *
+ * While one is closed its jobs wait without a machine and are told why, nothing is launched, and GitHub is asked once
+ * an hour whether that is still so. Machines that are up end as ever. When it opens, all that waits is taken up at
+ * once.
+ */
+#include "server/engine/catch_up.h"
+
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/metric.h"
+#include "server/base/text.h"
+#include "server/github/deliveries.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH 100
+#define REPOS_MAX 200
+#define DOUBT_MS (10 * 60 * 1000) /* a refusal makes us ask so often at most */
+
+static const struct metric_desc closings = {METRIC_COUNTER, "muster_installations_total",
+                                            "Installations and repositories found closed to us or open again",
+                                            "outcome", NULL};
+
+static const char for_good[] = "the App was uninstalled";
+
+/* --- what is known ------------------------------------------------------------------------------------------------ */
+
+struct two {
+    char ids[2][32];
+    struct store_reach r[2];
+};
+
+static int two_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct two *w = arg;
+
+    return store_reach_get(t, w->ids[0], &w->r[0], e) || store_reach_get(t, w->ids[1], &w->r[1], e) ? -1 : 0;
+}
+
+int reach_check(struct engine *g, int64_t installation_id, int64_t repo_id, struct err *e)
+{
+    struct two w = {0};
+    struct err ignored;
+
+    (void)snprintf(w.ids[0], sizeof(w.ids[0]), "i%lld", (long long)installation_id);
+    (void)snprintf(w.ids[1], sizeof(w.ids[1]), "r%lld", (long long)repo_id);
+    if (store_read(g->c.store, two_tx, &w, &ignored))
+        return 0; /* GitHub will say so itself */
+    for (int i = 0; i < 2; i++) {
+        if (!w.r[i].closed)
+            continue;
+        (void)!err_set(e, text_has_prefix(w.r[i].reason, for_good) ? ERR_INVALID : ERR_AUTH, "%s", w.r[i].reason);
+        e->retry_after_s = REACH_AGAIN_MS / 1000;
+        return -1;
+    }
+    return 0;
+}
+
+struct doubt {
+    char id[32];
+    bool ask;
+};
+
+static int doubt_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct doubt *d = arg;
+    int64_t now_ms = clock_now_ms();
+    struct store_reach r;
+
+    if (store_reach_get(t, d->id, &r, e))
+        return -1;
+    if (r.closed || now_ms < r.asked_ms + DOUBT_MS)
+        return 0;
+    r.asked_ms = now_ms;
+    return store_reach_put(t, d->id, &r, e) || store_task_put(t, TASK_CATCH_UP, d->id, TASK_CHECK, now_ms, e) ? -1 : 0;
+}
+
+void reach_doubt(struct engine *g, int64_t installation_id, const struct err *refusal)
+{
+    struct doubt d;
+    struct err ignored;
+
+    if ((refusal->kind != ERR_AUTH && refusal->kind != ERR_GONE && refusal->kind != ERR_INVALID) ||
+        installation_id <= 0)
+        return;
+    /* for a repository that it may not see there is no token, which GitHub calls invalid */
+    (void)snprintf(d.id, sizeof(d.id), "%c%lld", refusal->kind == ERR_INVALID ? 's' : 'i', (long long)installation_id);
+    if (store_write(g->c.store, doubt_tx, &d, &ignored))
+        log_warn(EV("installation.unasked"), FE(&ignored));
+}
+
+int reach_changed(struct store_tx *t, const struct job *what, int64_t now_ms, struct err *e)
+{
+    bool repos = what->name != NULL && (strcmp(what->name, "added") == 0 || strcmp(what->name, "removed") == 0);
+    char id[32];
+
+    (void)snprintf(id, sizeof(id), "%c%lld", repos ? 's' : 'i', (long long)what->installation_id);
+    return store_task_put(t, TASK_CATCH_UP, id, TASK_CHECK, now_ms, e);
+}
+
+/* --- closing ------------------------------------------------------------------------------------------------------ */
+
+struct closing {
+    struct engine *g;
+    const struct task *task;
+    char id[32];
+    int64_t installation_id, repo_id; /* repo_id 0 = all of it */
+    struct store_reach now;
+    bool was_closed; /* out */
+    bool more;       /* out: there are jobs left to tell */
+    int64_t after;   /* in the second pass */
+};
+
+static int close_job(struct store_tx *t, const struct closing *c, int64_t id, int64_t now_ms, struct err *e)
+{
+    const struct verdict v = {.job_id = id,
+                              .want = WANT_UNDECIDED,
+                              .reason = c->now.reason,
+                              .cause = {CAUSE_UNDECIDED, 0, 0},
+                              .now_ms = now_ms};
+    AUTO_JOB struct job j = {0};
+    char subject[24];
+    bool found;
+
+    (void)snprintf(subject, sizeof(subject), "%lld", (long long)id);
+    if (store_job_get(t, id, &j, &found, e) || verdict_put(t, c->g, &v, e) ||
+        store_task_put(t, TASK_JOB, subject, TASK_DECIDE, now_ms, e))
+        return -1;
+    return balance_strike(t, &(struct balance){c->g, j.repo_id, j.label_key, now_ms, 0}, e);
+}
+
+static int close_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct closing *c = arg;
+    int64_t ids[BATCH], now_ms = clock_now_ms();
+    struct store_reach before;
+    size_t n;
+
+    if (store_task_renew(t, c->task, now_ms + LEASE_MS, e) || store_reach_get(t, c->id, &before, e) ||
+        store_reach_put(t, c->id, &c->now, e) ||
+        store_reach_wanting(t, c->installation_id, c->repo_id, ids, BATCH, &n, e))
+        return -1;
+    c->was_closed = before.closed && strcmp(before.reason, c->now.reason) == 0;
+    c->more = n == BATCH;
+    for (size_t i = 0; i < n; i++) {
+        if (close_job(t, c, ids[i], now_ms, e))
+            return -1;
+    }
+    return 0;
+}
+
+/* --- jobs and machines that wait: their turn is now ----------------------------------------------------------------
+ */
+
+static int jobs_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct closing *c = arg;
+    int64_t ids[BATCH], now_ms = clock_now_ms();
+    char subject[24];
+    size_t n;
+
+    if (store_task_renew(t, c->task, now_ms + LEASE_MS, e) ||
+        store_reach_undecided(t, c->installation_id, c->repo_id, c->after, ids, BATCH, &n, e))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(subject, sizeof(subject), "%lld", (long long)ids[i]);
+        if (store_task_put(t, TASK_JOB, subject, TASK_DECIDE, now_ms, e))
+            return -1;
+    }
+    c->more = n == BATCH;
+    c->after = n > 0 ? ids[n - 1] : c->after;
+    return 0;
+}
+
+static int wake_jobs(struct closing *c, struct err *e)
+{
+    c->after = 0;
+    do {
+        if (workers_write(c->g, jobs_tx, c, e))
+            return -1;
+    } while (c->more);
+    return 0;
+}
+
+static int open_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct closing *c = arg;
+    store_machine_name names[BATCH];
+    int64_t now_ms = clock_now_ms();
+    struct store_reach before;
+    size_t n;
+
+    if (store_reach_get(t, c->id, &before, e) || store_reach_put(t, c->id, &c->now, e) ||
+        store_reach_unlaunched(t, c->installation_id, c->repo_id, names, BATCH, &n, e))
+        return -1;
+    c->was_closed = before.closed;
+    for (size_t i = 0; i < n; i++) {
+        if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
+            return -1;
+    }
+    return store_task_put(t, TASK_CATCH_UP, CATCH_UP_JOBS, TASK_CHECK, now_ms, e);
+}
+
+static int set_open(struct closing *c, struct err *e)
+{
+    if (workers_write(c->g, open_tx, c, e) || wake_jobs(c, e))
+        return -1;
+    if (c->was_closed) {
+        metric_add(&closings, "opened", 1);
+        log_info(EV("installation.opened"), FS("subject", c->id));
+    }
+    return 0;
+}
+
+static int set_closed(struct closing *c, struct err *e)
+{
+    bool fresh;
+
+    c->now.closed = true;
+    if (workers_write(c->g, close_tx, c, e))
+        return -1;
+    fresh = !c->was_closed;
+    while (c->more) {
+        if (workers_write(c->g, close_tx, c, e))
+            return -1;
+    }
+    if (!fresh)
+        return 0;
+    metric_add(&closings, "closed", 1);
+    log_warn(EV("installation.closed"), FS("subject", c->id), FS("reason", c->now.reason));
+    return wake_jobs(c, e);
+}
+
+/* --- asking ------------------------------------------------------------------------------------------------------- */
+
+static struct closing closing_of(struct engine *g, const struct task *task, int64_t installation_id)
+{
+    struct closing c = {.g = g, .task = task, .installation_id = installation_id};
+
+    c.now.asked_ms = clock_now_ms();
+    (void)snprintf(c.id, sizeof(c.id), "i%lld", (long long)installation_id);
+    return c;
+}
+
+/* Of an installation that is suspended GitHub is asked again: the event of its end may be lost too. */
+static int ask_installation(struct closing *c, struct task_next *next, struct err *cause, struct err *e)
+{
+    enum github_installed state;
+
+    if (github_installation_look(c->g->c.github, c->installation_id, &state, cause))
+        return 0;
+    switch (state) {
+    case GITHUB_INSTALLED:
+        return set_open(c, e);
+    case GITHUB_SUSPENDED:
+        (void)snprintf(c->now.reason, sizeof(c->now.reason),
+                       "the App's installation is suspended: an owner has to unsuspend it at GitHub, under Settings, "
+                       "GitHub Apps");
+        next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
+        return set_closed(c, e);
+    case GITHUB_UNINSTALLED:
+        (void)snprintf(c->now.reason, sizeof(c->now.reason),
+                       "%s there: jobs get no machine until an owner installs it again and they are run again",
+                       for_good);
+        return set_closed(c, e);
+    }
+    return 0;
+}
+
+struct repos {
+    int64_t installation_id;
+    int64_t ids[REPOS_MAX];
+    size_t n, at;
+    struct store_active a;
+    bool there;
+};
+
+static int repos_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct repos *r = arg;
+
+    return store_active_of(t, r->installation_id, r->ids, REPOS_MAX, &r->n, e);
+}
+
+static int repo_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct repos *r = arg;
+
+    store_active_clear(&r->a);
+    return store_active_get(t, r->ids[r->at], &r->a, &r->there, e);
+}
+
+static int ask_repo(const struct closing *of, const struct repos *r, bool *any_closed, struct err *cause, struct err *e)
+{
+    struct closing c = *of;
+    int64_t found;
+
+    c.repo_id = r->a.repo_id;
+    (void)snprintf(c.id, sizeof(c.id), "r%lld", (long long)c.repo_id);
+    if (github_installation_of(c.g->c.github, r->a.repo, &found, cause) == 0)
+        return set_open(&c, e);
+    if (cause->kind != ERR_GONE)
+        return 0;
+    *any_closed = true;
+    (void)snprintf(c.now.reason, sizeof(c.now.reason),
+                   "the App may not see this repository any more: an owner has to add it to the App's repositories");
+    cause->kind = ERR_NONE;
+    return set_closed(&c, e);
+}
+
+/* Which of the repositories that we look at does it still see? */
+static int ask_repos(const struct closing *c, struct task_next *next, struct err *cause, struct err *e)
+{
+    struct repos r = {.installation_id = c->installation_id};
+    bool any_closed = false;
+    int rc = store_read(c->g->c.store, repos_tx, &r, e);
+
+    for (; rc == 0 && r.at < r.n && cause->kind == ERR_NONE; r.at++) {
+        rc = store_read(c->g->c.store, repo_tx, &r, e);
+        if (rc == 0 && r.there)
+            rc = ask_repo(c, &r, &any_closed, cause, e);
+    }
+    store_active_clear(&r.a);
+    if (any_closed)
+        next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
+    return rc;
+}
+
+int catch_up_reach(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
+{
+    struct err cause = {.kind = ERR_NONE};
+    struct closing c;
+    int64_t id;
+
+    *next = (struct task_next){-1, TASK_CHECK, false};
+    if (text_i64(task->subject + 1, 1, INT64_MAX, &id, e))
+        return -1;
+    c = closing_of(g, task, id);
+    if (task->subject[0] == 's' ? ask_repos(&c, next, &cause, e) : ask_installation(&c, next, &cause, e))
+        return -1;
+    if (cause.kind == ERR_NONE)
+        return 0;
+    log_warn(EV("installation.unasked"), FS("subject", task->subject), FE(&cause));
+    if (!err_is_passing(&cause) && task->attempts >= 5)
+        return 0;
+    next->due_ms =
+        clock_now_ms() + (cause.retry_after_s > 0 ? cause.retry_after_s * INT64_C(1000)
+                                                  : workers_backoff_ms(task->attempts, 15 * 1000, 10 * 60 * 1000));
+    next->retry = true;
+    return 0;
+}

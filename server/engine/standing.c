@@ -1,0 +1,25 @@
+/* Tasks that are always there: each says itself when it is due again. */
+#include "server/base/clock.h"
+#include "server/base/mem.h"
+#include "server/engine/catch_up.h"
+
+static const struct {
+    enum task_kind kind;
+    const char *subject;
+    enum task_priority priority;
+} standing[] = {
+    {TASK_CATCH_UP, CATCH_UP_DELIVERIES, TASK_CHECK},
+    {TASK_CATCH_UP, CATCH_UP_JOBS, TASK_CHECK},
+};
+
+int standing_tx(struct store_tx *t, void *engine, struct err *e)
+{
+    int64_t now_ms = clock_now_ms();
+
+    (void)engine;
+    for (size_t i = 0; i < ARRAY_LEN(standing); i++) {
+        if (store_task_put(t, standing[i].kind, standing[i].subject, standing[i].priority, now_ms, e))
+            return -1;
+    }
+    return 0;
+}
