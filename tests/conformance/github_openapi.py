@@ -37,6 +37,12 @@ SCENARIOS = {
     "check_update": ("checks/update", {"id": 4}),
     "check_find": ("checks/list-for-ref", {"check_runs": [{"id": 4, "name": "muster", "external_id": "31"}]}),
     "status_put": ("repos/create-commit-status", {"state": "failure"}),
+    "deliveries_get": ("apps/list-webhook-deliveries", []),
+    "redeliver": ("apps/redeliver-webhook-delivery", {}),
+    "installation_look": ("apps/get-installation", {"id": 77, "suspended_at": None}),
+    "runs_list": ("actions/list-workflow-runs-for-repo", {"total_count": 1, "workflow_runs": [{"id": 30433642}]}),
+    "jobs_list": ("actions/list-jobs-for-workflow-run", {"total_count": 0, "jobs": []}),
+    "job_get": ("actions/get-job-for-workflow-run", {"status": "queued"}),
     "job_status": ("actions/get-job-for-workflow-run", {"status": "queued"}),
 }
 TOKEN = "apps/create-installation-access-token"

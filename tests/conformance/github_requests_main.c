@@ -6,8 +6,11 @@
  * usage: github_requests ANSWERS.json     {"token": {...}, "runner_find": {...}, ...}: what to answer in a scenario
  */
 #include "server/base/json.h"
+#include "server/base/mem.h"
 #include "server/base/text.h"
 #include "server/github/check.h"
+#include "server/github/deliveries.h"
+#include "server/github/runs.h"
 #include "tests/support/rawserver.h"
 
 #include <openssl/pem.h>
@@ -212,6 +215,67 @@ static int job_status(struct github *g, const json_t *answers, struct err *e)
     return github_job_status(g, &repo, 399444496, status, e);
 }
 
+static int deliveries_get(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_FREE struct github_deliveries *page = mem_zalloc(sizeof(*page));
+
+    (void)answers;
+    if (github_deliveries_get(g, "v1_17/a b", page, e))
+        return -1;
+    return page->n > 0 ? 0 : err_set(e, ERR_INVALID, "no delivery could be read");
+}
+
+static int redeliver(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_redeliver(g, 12345678, e);
+}
+
+static int installation_look(struct github *g, const json_t *answers, struct err *e)
+{
+    enum github_installed state;
+
+    (void)answers;
+    return github_installation_look(g, 77, &state, e);
+}
+
+static struct job whose(char name[32])
+{
+    (void)snprintf(name, 32, "%s", repo.repo);
+    return (struct job){.installation_id = 77, .repo_id = 1296269, .repo = name};
+}
+
+static int runs_list(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_run_ids ids;
+
+    (void)answers;
+    return github_runs_list(g, &repo, "in_progress", 2, &ids, e);
+}
+
+static int jobs_list(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_GITHUB_JOBS struct github_jobs jobs = {.n = 0};
+    char name[32];
+    const struct job of = whose(name);
+
+    (void)answers;
+    if (github_jobs_list(g, &of, 30433642, 1, &jobs, e))
+        return -1;
+    return jobs.n > 0 ? 0 : err_set(e, ERR_INVALID, "no job could be read");
+}
+
+static int job_get(struct github *g, const json_t *answers, struct err *e)
+{
+    AUTO_JOB struct job j = {0};
+    char name[32];
+    const struct job of = whose(name);
+    bool there, known;
+
+    (void)answers;
+    return github_job_get(g, &of, 399444496, &there, &known, &j, e);
+}
+
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
 static const struct github_annotation annotations[] = {
@@ -287,6 +351,12 @@ static const struct {
     {"check_find", check_find},
     {"status_put", status_put},
     {"job_status", job_status},
+    {"deliveries_get", deliveries_get},
+    {"redeliver", redeliver},
+    {"installation_look", installation_look},
+    {"runs_list", runs_list},
+    {"jobs_list", jobs_list},
+    {"job_get", job_get},
 };
 
 static void print_line(json_t *line)
