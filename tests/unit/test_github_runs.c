@@ -134,7 +134,7 @@ static void test_github_runs__a_token_that_is_refused_as_not_found_says_nothing_
     ght_start(&t, "");
     ght_answer(&t, 200, "", "{}");
     ght_answer_mint(&t, 404, "", "{\"message\":\"Not Found\"}");
-    assert_fails(github_job_get(t.github, place(&p), 9, &there, &known, &j, &e), ERR_GONE, "404", e);
+    assert_fails(github_job_get(t.github, place(&p), 9, &there, &known, &j, &e), ERR_AUTH, "404", e);
     assert_true(there);
 }
 
