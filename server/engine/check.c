@@ -48,7 +48,11 @@ static int lost(struct check *c, const struct instance *got, struct err *e)
                                                 .fault = reclaimed                        ? "reclaimed"
                                                          : got->state == INSTANCE_STOPPED ? "stopped"
                                                                                           : "vanished",
-                                                .reason = reason},
+                                                .reason = reason,
+                                                .loss = reclaimed ? LOSS_RECLAIMED
+                                                        : got->state == INSTANCE_GONE && got->detail[0] == '\0'
+                                                            ? LOSS_VANISHED
+                                                            : LOSS_SAID},
                         e);
 }
 

@@ -106,6 +106,7 @@ int check_decide(struct check *c, const struct check_verdict *v, struct err *e)
                           .edit = v->edit,
                           .edit_arg = v->edit_arg,
                           .first_candidate = next_candidate(c->m, v->event),
+                          .loss = v->loss,
                           .now_ms = c->now_ms,
                           .g = c->g}};
 

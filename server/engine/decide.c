@@ -6,6 +6,7 @@
 #include "server/engine/idle.h"
 #include "server/engine/match.h"
 #include "server/engine/rank.h"
+#include "server/engine/rerun.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct decision {
     const struct choice *choice; /* NULL: it did not come to that */
     int64_t now_ms;
     struct idle_asks asks; /* which files ask for warm runners */
+    int interrupted;       /* so often before that it gets no spot any more; 0 = not so */
 };
 
 static struct verdict verdict_of(const struct decision *d)
@@ -70,6 +72,8 @@ static int decide_tx(struct store_tx *t, void *arg, struct err *e)
     /* the installation may have been looked up meanwhile: merging fills it in */
     if (store_job_merge(t, j, &before, &moved, e) || access_tx(t, d, e) || verdict_put(t, d->g, &v, e))
         return -1;
+    if (d->interrupted > 0 && rerun_unspotted_tx(t, j->id, d->interrupted, d->now_ms, e))
+        return -1;
     if (d->want == WANT_REFUSED || d->want == WANT_NOTHING) /* it may have taken somebody's machine meanwhile */
         return guard_job(t, d->g, j->id, d->now_ms, e);
     if (d->want != WANT_MACHINE || j->state != JOB_QUEUED)
@@ -101,8 +105,9 @@ static int refuse(struct engine *g, const struct job *j, struct store_cause caus
     return record(&(struct decision){.g = g, .j = j, .want = WANT_REFUSED, .reason = reason, .cause = cause}, e);
 }
 
-static int plan_for(struct engine *g, const struct cirun_runner *const *runners, size_t n, char **plan, char **skipped,
-                    struct err *e)
+/* j NULL: for no job yet. *interrupted: so often that the plan is without spot. */
+static int plan_for(struct engine *g, const struct job *j, const struct cirun_runner *const *runners, size_t n,
+                    char **plan, char **skipped, int *interrupted, struct err *e)
 {
     struct release_found found[RELEASES];
     struct plan_release releases[RELEASES];
@@ -110,7 +115,9 @@ static int plan_for(struct engine *g, const struct cirun_runner *const *runners,
     release_all(g, found);
     for (size_t i = 0; i < RELEASES; i++)
         releases[i] = (struct plan_release){found[i].os, found[i].arch, found[i].url, found[i].sha256};
-    return plan_build(releases, RELEASES, runners, n, plan, e) || sift_plan(g, plan, skipped, e) ? -1 : 0;
+    if (plan_build(releases, RELEASES, runners, n, plan, e) || (j != NULL && rerun_plan(g, j, plan, interrupted, e)))
+        return -1;
+    return sift_plan(g, plan, skipped, e); /* judges what is really launched */
 }
 
 /* A release for whatever the candidates boot. */
@@ -152,11 +159,12 @@ int decide_plan(struct engine *g, const struct cirun_runner **runners, size_t n,
 {
     AUTO_FREE char *skipped = NULL;
     char reason[480];
+    int interrupted = 0;
 
     n = bootable(runners, n, reason, sizeof(reason));
     if (n == 0)
         return err_set(e, ERR_INVALID, "%s", reason);
-    if (plan_for(g, runners, n, plan, &skipped, e))
+    if (plan_for(g, NULL, runners, n, plan, &skipped, &interrupted, e))
         return -1;
     return *plan != NULL ? 0 : err_set(e, ERR_INVALID, "%s", skipped);
 }
@@ -191,7 +199,7 @@ static int plan_and_record(struct engine *g, const struct job *j, const struct l
     }
     if (ensure_releases(g, j, c->runners, n, e))
         return -1;
-    if (plan_for(g, c->runners, n, &plan, &skipped, &why)) {
+    if (plan_for(g, j, c->runners, n, &plan, &skipped, &d.interrupted, &why)) {
         *e = why;
         if (err_is_passing(&why)) /* what a candidate costs could not be asked for now */
             return -1;
@@ -212,7 +220,8 @@ static int plan_and_record(struct engine *g, const struct job *j, const struct l
                                      .want = WANT_MACHINE,
                                      .plan_json = plan,
                                      .reason = skipped != NULL ? skipped : "",
-                                     .choice = c},
+                                     .choice = c,
+                                     .interrupted = d.interrupted},
                   e);
 }
 

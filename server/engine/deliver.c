@@ -5,6 +5,7 @@
 #include "server/engine/catch_up.h"
 #include "server/engine/idle.h"
 #include "server/engine/report.h"
+#include "server/engine/rerun.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,6 +97,8 @@ int deliver_job_tx(struct store_tx *t, struct engine *g, const struct job *j, in
         store_event_add(t, now_ms, j->id, j->runner_name, kind, j->conclusion, e))
         return -1;
     if (j->state > JOB_QUEUED && report_moved(t, j->id, now_ms, e))
+        return -1;
+    if (j->state == JOB_DONE && rerun_job_done_tx(t, j, now_ms, e))
         return -1;
     return apply(t, &n, before, e);
 }

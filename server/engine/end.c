@@ -4,6 +4,7 @@
 #include "server/base/metric.h"
 #include "server/base/text.h"
 #include "server/engine/pace.h"
+#include "server/engine/rerun.h"
 
 #include <stdio.h>
 
@@ -194,5 +195,9 @@ int end_machine(struct engine *g, struct machine *m, const struct task *task, st
         return say_stuck(g, m, task, "this cloud is not in the settings any more: set it up again, or end it by hand",
                          e);
     }
-    return m->ended_ms == 0 ? destroy(g, m, cloud, task, next, e) : look(g, m, cloud, task, next, e);
+    if (m->ended_ms != 0)
+        return look(g, m, cloud, task, next, e);
+    if (task->attempts <= 3 && rerun_before_end(g, m, e)) /* its end does not wait for an answer */
+        return -1;
+    return destroy(g, m, cloud, task, next, e);
 }

@@ -115,6 +115,9 @@ int machine_remove_runner(struct engine *g, const struct machine *m, struct err 
 /* As `edit`: what the cloud calls it; arg is the struct instance. */
 void machine_note_instance(struct machine *m, void *instance);
 
+/* How a machine was lost: by what the cloud says of it, gone without a word, or taken back by the cloud. */
+enum machine_loss { LOSS_SAID, LOSS_VANISHED, LOSS_RECLAIMED };
+
 /* One change of a machine's state: reads it anew, asks fsm_next, lets `edit` fill in fields, writes it, adds a timeline
  * event and, when it stopped being supply, strikes the balance again. */
 struct machine_change {
@@ -129,6 +132,7 @@ struct machine_change {
     int64_t job_id;                   /* FINISHED: of this job; another than it runs ends nothing. 0 = any */
     const char *kind;                 /* of the timeline event; NULL = the event's own name */
     int first_candidate;              /* for a replacement, when the balance needs one */
+    enum machine_loss loss;           /* of FSM_LOST */
     bool applied;                     /* out: the state machine took the event */
     enum machine_state before, after; /* out, when applied */
     struct engine *g;

@@ -7,6 +7,7 @@
 #include "server/engine/idle.h"
 #include "server/engine/pace.h"
 #include "server/engine/rank.h"
+#include "server/engine/rerun.h"
 #include "server/engine/room.h"
 #include "server/store/store_watch.h"
 
@@ -212,6 +213,8 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
         breaker_lost_tx(t, c->g, &m, c->now_ms, e))
         return -1;
     if (c->after == M_GONE && breaker_ended_tx(t, &m, c->now_ms, e))
+        return -1;
+    if (c->before == M_BUSY && c->event == FSM_LOST && rerun_interrupted_tx(t, c->g, &m, c->loss, c->now_ms, e))
         return -1;
     if (is_supply(c->before) && (c->event == FSM_LOST || c->event == FSM_EXPIRED) && verdict_lost(t, &m, c->now_ms, e))
         return -1;

@@ -131,6 +131,17 @@ int report_moved(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err 
     return id != 0 ? report_due(t, id, now_ms + REPORT_SETTLE_MS, e) : 0;
 }
 
+int report_interrupted(struct store_tx *t, const struct engine *g, const struct job *j, int64_t now_ms, struct err *e)
+{
+    int64_t id;
+
+    if (g->c.no_check_runs)
+        return 0;
+    if (store_report_of_job(t, j->id, &id, e))
+        return -1;
+    return id != 0 ? report_due(t, id, now_ms + REPORT_SETTLE_MS, e) : join(t, j, CAUSE_NONE, now_ms, e);
+}
+
 /* --- TASK_SLOW: a job that waits for long ------------------------------------------------------------------------- */
 
 struct slow {
@@ -280,7 +291,7 @@ static void plan_again(const struct task *task, const struct err *cause, struct 
 
 static int say(struct engine *g, struct report_view *v, const struct task *task, struct task_next *next, struct err *e)
 {
-    static const char phases[] = {'f', 'w', 'o', 's', 'e'};
+    static const char phases[] = {'f', 'w', 'o', 'i', 's', 'e'};
     AUTO(report_words_clear) struct report_words w = {.arena = NULL};
     char said[72];
     struct err cause;

@@ -18,6 +18,7 @@
 #include "server/base/arena.h"
 #include "server/engine/engine_int.h"
 #include "server/github/check.h"
+#include "server/store/store_rerun.h"
 
 #define REPORT_SLOW_START_MS (3 * 60 * 1000) /* unless the settings say otherwise */
 #define REPORT_SETTLE_MS (2 * 1000)          /* changes that come together are told together */
@@ -30,11 +31,12 @@
 /* --- what is known */
 
 enum report_phase {
-    REPORT_FAILING,  /* a job is refused, or its machine was ended under it */
-    REPORT_WAITING,  /* a job waits for its machine */
-    REPORT_OVERTIME, /* a job runs on, beyond the lifetime of its machine */
-    REPORT_STARTED,  /* all run, or have run */
-    REPORT_ENDED     /* none waits any more and none ran */
+    REPORT_FAILING,     /* a job is refused, or its machine was ended under it */
+    REPORT_WAITING,     /* a job waits for its machine */
+    REPORT_OVERTIME,    /* a job runs on, beyond the lifetime of its machine */
+    REPORT_INTERRUPTED, /* none of these, and a job's machine was taken back */
+    REPORT_STARTED,     /* all run, or have run */
+    REPORT_ENDED        /* none waits any more and none ran */
 };
 
 struct report_attempt {
@@ -70,8 +72,9 @@ struct report_view {
     size_t n_attempts;
     struct report_event *events; /* of lead, the newest ones */
     size_t n_events;
-    struct machine machine;         /* the one on its way for lead; name "" = none */
-    const struct report_file *file; /* NULL = none, or not needed */
+    struct machine machine;                 /* the one on its way for lead; name "" = none */
+    struct store_interruption interruption; /* the newest of its jobs; job_id 0 = none */
+    const struct report_file *file;         /* NULL = none, or not needed */
     int64_t now_ms;
     /* Values that no text may hold. */
     const struct secret *const *secrets;
@@ -115,6 +118,9 @@ const char *report_aws_quota(const char *instance_type, bool spot);
 int report_note(struct store_tx *t, const struct engine *g, const struct job *j, const struct store_cause *c,
                 int64_t now_ms, struct err *e) MUST_USE;
 int report_moved(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
+/* Its machine was taken back while it ran: that is told, with what becomes of it. */
+int report_interrupted(struct store_tx *t, const struct engine *g, const struct job *j, int64_t now_ms,
+                       struct err *e) MUST_USE;
 int report_job(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 int report_say(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 

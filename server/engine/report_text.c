@@ -31,7 +31,7 @@ static const char *safe(const struct writing *x, const char *text)
     return arena_strdup(x->w->arena, b.p != NULL ? b.p : "");
 }
 
-static void code(const struct writing *x, struct buf *out, const char *text, size_t max)
+void report_code(const struct writing *x, struct buf *out, const char *text, size_t max)
 {
     markdown_code(out, safe(x, text), max);
 }
@@ -175,6 +175,9 @@ static void write_title(struct writing *x)
     case REPORT_OVERTIME:
         buf_adds(&raw, "The lifetime of its machine is over, and the job still runs");
         break;
+    case REPORT_INTERRUPTED:
+        report_title_interrupted(x, &raw);
+        break;
     case REPORT_STARTED:
     case REPORT_ENDED:
         title_over(x, &raw);
@@ -205,6 +208,9 @@ static void write_what(const struct writing *x, struct buf *b)
         buf_addf(b, "%s longer than usual for a machine. Nothing is lost: it is tried until GitHub ends the job.\n\n",
                  n == 1 ? "This job waits" : "Jobs of this commit wait");
         break;
+    case REPORT_INTERRUPTED:
+        report_write_interrupted(x, b);
+        return;
     case REPORT_STARTED:
         buf_addf(b, "%s what was missing before.\n\n", n == 1 ? "The job has" : "The jobs have");
         return;
@@ -214,7 +220,7 @@ static void write_what(const struct writing *x, struct buf *b)
     }
     if (x->lead->reason[0] != '\0' && x->lead->cause.cause != CAUSE_CANDIDATES) {
         buf_adds(b, "> ");
-        code(x, b, x->lead->reason, 1500);
+        report_code(x, b, x->lead->reason, 1500);
         buf_adds(b, "\n\n");
     }
 }
@@ -224,7 +230,7 @@ static void write_remedy(const struct writing *x, struct buf *b)
     const struct report_attempt *a = x->last;
     const char *quota;
 
-    if (x->v->phase == REPORT_STARTED || x->v->phase == REPORT_ENDED)
+    if (x->v->phase >= REPORT_INTERRUPTED)
         return;
     buf_addf(b, "### What to do\n\n%s\n\n",
              report_remedy(x->lead->cause.cause, a != NULL ? a->kind : NULL, a != NULL ? a->message : NULL));
@@ -263,7 +269,7 @@ static void write_place(const struct writing *x, struct buf *b)
     const char *text;
     struct err ignored;
 
-    if (x->v->file == NULL || x->line <= 0 || x->v->phase == REPORT_STARTED || x->v->phase == REPORT_ENDED)
+    if (x->v->file == NULL || x->line <= 0 || x->v->phase >= REPORT_INTERRUPTED)
         return;
     buf_addf(b, "### `.cirun.yml`, line %d%s\n\n", x->line, x->v->file->at_head ? "" : " of the default branch");
     write_lines(x, &lines);
@@ -292,7 +298,7 @@ static void write_jobs(const struct writing *x, struct buf *b)
         buf_addf(b, " | %lld | %s", (long long)j->id, state_words(j));
         if (j->want == WANT_REFUSED && strcmp(j->reason, x->lead->reason) != 0) {
             buf_adds(b, ": ");
-            code(x, b, j->reason, CELL_MAX);
+            report_code(x, b, j->reason, CELL_MAX);
         }
         buf_adds(b, " |\n");
     }
@@ -319,7 +325,7 @@ static void write_attempts(const struct writing *x, struct buf *b)
         buf_adds(b, " | ");
         own_code(b, a->instance_type);
         buf_addf(b, " | %s | %s: ", a->spot ? "spot" : "on demand", a->kind);
-        code(x, b, a->message, 400);
+        report_code(x, b, a->message, 400);
         buf_addf(b, " | %lld | %.19s |\n", (long long)a->times, at);
     }
     buf_addc(b, '\n');
@@ -351,7 +357,7 @@ static void write_timeline(const struct writing *x, struct buf *b)
         buf_addf(b, "- %.19s %s", at, ev->kind);
         if (ev->detail[0] != '\0') {
             buf_addc(b, ' ');
-            code(x, b, ev->detail, 300);
+            report_code(x, b, ev->detail, 300);
         }
         buf_addc(b, '\n');
     }
@@ -438,12 +444,13 @@ static void find_last(struct writing *x)
     }
 }
 
-static void set_status(struct report_words *w, enum report_phase phase)
+static void set_status(struct report_words *w, const struct report_view *v)
 {
-    bool open = phase == REPORT_WAITING || phase == REPORT_OVERTIME;
+    bool open = v->phase == REPORT_WAITING || v->phase == REPORT_OVERTIME ||
+                (v->phase == REPORT_INTERRUPTED && report_is_pending(&v->interruption));
 
     w->status = open ? "in_progress" : "completed";
-    w->conclusion = open ? NULL : phase == REPORT_FAILING ? "failure" : "neutral";
+    w->conclusion = open ? NULL : v->phase == REPORT_FAILING ? "failure" : "neutral";
 }
 
 int report_compose(const struct report_view *v, struct report_words *out, struct err *e)
@@ -453,7 +460,7 @@ int report_compose(const struct report_view *v, struct report_words *out, struct
 
     memset(out, 0, sizeof(*out));
     out->arena = arena_new();
-    set_status(out, v->phase);
+    set_status(out, v);
     find_last(&x);
     report_find_place(&x);
     write_title(&x);

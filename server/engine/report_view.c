@@ -130,6 +130,35 @@ static void count(struct report_view *v)
     }
 }
 
+/* The oldest first: the last one stays, but one that GitHub was to run again and did not is not hidden by one that it
+ * did. */
+static int take_interruption(void *arg, const struct store_interruption *i, struct err *e)
+{
+    struct report_view *v = arg;
+
+    (void)e;
+    if (v->interruption.job_id != 0 && v->interruption.state != RERUN_DONE && i->state == RERUN_DONE)
+        return 0;
+    v->interruption = *i;
+    v->interruption.repo = arena_strdup(v->arena, i->repo);
+    v->interruption.name = arena_strdup(v->arena, i->name);
+    v->interruption.machine = arena_strdup(v->arena, i->machine);
+    v->interruption.cloud = arena_strdup(v->arena, i->cloud);
+    return 0;
+}
+
+/* It is told about where nothing more urgent is. */
+static void lead_by_interruption(struct report_view *v)
+{
+    if (v->interruption.job_id == 0 || v->phase <= REPORT_INTERRUPTED)
+        return;
+    v->phase = REPORT_INTERRUPTED;
+    for (size_t i = 0; i < v->n_jobs; i++) {
+        if (v->jobs[i].id == v->interruption.job_id)
+            v->lead = &v->jobs[i];
+    }
+}
+
 int report_read_tx(struct store_tx *t, void *reading, struct err *e)
 {
     struct report_reading *r = reading;
@@ -144,6 +173,9 @@ int report_read_tx(struct store_tx *t, void *reading, struct err *e)
     if (!found || v->n_jobs == 0)
         return 0;
     count(v);
+    if (store_interruptions_of_report(t, r->id, take_interruption, v, e))
+        return -1;
+    lead_by_interruption(v);
     if (store_attempts_of_report(t, r->id, take_attempt, v, e) ||
         store_events_of_job(t, v->lead->id, take_event, v, e) ||
         store_job_get(t, v->lead->id, &v->lead_job, &found, e) ||

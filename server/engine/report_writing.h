@@ -15,6 +15,14 @@ struct writing {
     int n_candidates;           /* of the lead's chain; 0 = unknown */
 };
 
+/* A stranger's text, without secrets and account ids, as a code span of at most max bytes. */
+void report_code(const struct writing *x, struct buf *out, const char *text, size_t max);
+
+/* The machine was taken back: what becomes of the job. The last: is that still open? (report_interrupted.c) */
+void report_title_interrupted(const struct writing *x, struct buf *b);
+void report_write_interrupted(const struct writing *x, struct buf *b);
+bool report_is_pending(const struct store_interruption *i);
+
 /* missing, near, line, column and n_candidates, from lead, last and the file. (report_place.c) */
 void report_find_place(struct writing *x);
 

@@ -3,6 +3,7 @@
 #include "server/engine/catch_up.h"
 #include "server/engine/idle.h"
 #include "server/engine/report.h"
+#include "server/engine/rerun.h"
 #include "server/engine/room.h"
 
 struct machine_read {
@@ -74,6 +75,8 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return report_say(g, task, next, e);
     case TASK_CATCH_UP:
         return catch_up(g, task, next, e);
+    case TASK_RERUN:
+        return rerun_run(g, task, next, e);
     }
     return err_set(e, ERR_BUG, "a task of the unknown kind %d", (int)task->kind);
 }

@@ -4,6 +4,7 @@
 #include "server/base/json.h"
 #include "server/base/mem.h"
 #include "server/base/text.h"
+#include "server/github/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,42 +16,6 @@
 
 /* ---- paths ---- */
 
-/* A segment that is escaped and cannot climb: "." and ".." mean something to servers even so. */
-static int add_segment(struct buf *out, const char *s, size_t len, struct err *e)
-{
-    if (len == 0 || (len == 1 && s[0] == '.') || (len == 2 && s[0] == '.' && s[1] == '.'))
-        return err_set(e, ERR_INVALID, "an empty, \".\" or \"..\" part in a path");
-    buf_addc(out, '/');
-    text_url_escape(out, s, len);
-    return 0;
-}
-
-static int add_segments(struct buf *out, const char *path, struct err *e)
-{
-    for (;;) {
-        size_t len = strcspn(path, "/");
-
-        if (add_segment(out, path, len, e))
-            return -1;
-        if (path[len] == '\0')
-            return 0;
-        path += len + 1;
-    }
-}
-
-/* "/repos/OWNER/NAME" */
-static int add_repo(struct buf *out, const char *repo, struct err *e)
-{
-    const char *slash = strchr(repo, '/');
-
-    if (slash == NULL || strchr(slash + 1, '/') != NULL)
-        return err_set(e, ERR_INVALID, "repository \"%.100s\": expected owner/name", repo);
-    buf_adds(out, "/repos");
-    if (add_segments(out, repo, e))
-        return err_wrap(e, "repository \"%.100s\"", repo);
-    return 0;
-}
-
 static bool is_org(const struct github_repo *r)
 {
     return r->repo_id == 0 && strchr(r->repo, '/') == NULL;
@@ -61,9 +26,9 @@ static int add_actions(struct buf *out, const struct github_repo *r, struct err 
 {
     if (is_org(r)) {
         buf_adds(out, "/orgs");
-        if (add_segments(out, r->repo, e))
+        if (path_segments(out, r->repo, e))
             return err_wrap(e, "organisation \"%.100s\"", r->repo);
-    } else if (add_repo(out, r->repo, e)) {
+    } else if (path_repo(out, r->repo, e)) {
         return -1;
     }
     buf_adds(out, "/actions");
@@ -128,7 +93,7 @@ int github_installation_of(struct github *g, const char *repo, int64_t *out, str
     struct github_call c = {0};
     int64_t id;
 
-    if (add_repo(&path, repo, e))
+    if (path_repo(&path, repo, e))
         return -1;
     buf_adds(&path, "/installation");
     if (get_json(g, &c, &path, &body, e))
@@ -159,7 +124,7 @@ int github_repo_get(struct github *g, const struct github_repo *r, struct github
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
 
-    return add_repo(&path, r->repo, e) || get_repo(g, &c, &path, out, e) ? -1 : 0;
+    return path_repo(&path, r->repo, e) || get_repo(g, &c, &path, out, e) ? -1 : 0;
 }
 
 int github_org_repo_get(struct github *g, const struct github_repo *org, const char *name, struct github_repo_info *out,
@@ -169,7 +134,7 @@ int github_org_repo_get(struct github *g, const struct github_repo *org, const c
     struct github_call c = runners_call(org, "GET");
 
     buf_adds(&path, "/repos");
-    if (add_segment(&path, org->repo, strlen(org->repo), e) || add_segment(&path, name, strlen(name), e))
+    if (path_segment(&path, org->repo, strlen(org->repo), e) || path_segment(&path, name, strlen(name), e))
         return err_wrap(e, "repository \"%.100s\"", name);
     return get_repo(g, &c, &path, out, e);
 }
@@ -191,7 +156,7 @@ int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id
     const char *event, *file = "", *actor = "", *triggering = "", *owner = "";
     int64_t head = 0, actor_id = 0, triggering_id = 0;
 
-    if (add_repo(&path, r->repo, e))
+    if (path_repo(&path, r->repo, e))
         return -1;
     buf_addf(&path, "/actions/runs/%lld", (long long)run_id);
     if (get_json(g, &c, &path, &body, e))
@@ -234,10 +199,10 @@ static int check_is_file(const struct httpc_res *res, size_t max, struct err *e)
 
 static int file_path(const struct github_repo *r, const char *path, const char *ref, struct buf *out, struct err *e)
 {
-    if (add_repo(out, r->repo, e))
+    if (path_repo(out, r->repo, e))
         return -1;
     buf_adds(out, "/contents");
-    if (add_segments(out, path, e))
+    if (path_segments(out, path, e))
         return err_wrap(e, "file \"%.100s\"", path);
     if (ref != NULL) {
         buf_adds(out, "?ref=");
@@ -296,13 +261,13 @@ int github_team_has(struct github *g, const struct github_repo *r, const char *s
     const char *state = "";
 
     buf_adds(&path, "/orgs");
-    if (add_segment(&path, r->repo, strcspn(r->repo, "/"), e))
+    if (path_segment(&path, r->repo, strcspn(r->repo, "/"), e))
         return -1;
     buf_adds(&path, "/teams");
-    if (add_segment(&path, slug, strlen(slug), e))
+    if (path_segment(&path, slug, strlen(slug), e))
         return -1;
     buf_adds(&path, "/memberships");
-    if (add_segment(&path, login, strlen(login), e) || get_json_or_none(g, &c, &path, &body, e))
+    if (path_segment(&path, login, strlen(login), e) || get_json_or_none(g, &c, &path, &body, e))
         return -1;
     if (body != NULL && js_str(body, "state", &state, e))
         return nonsense(&c, e);
@@ -317,10 +282,10 @@ int github_role_get(struct github *g, const struct github_repo *r, const char *l
     struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
     const char *role = "";
 
-    if (add_repo(&path, r->repo, e))
+    if (path_repo(&path, r->repo, e))
         return -1;
     buf_adds(&path, "/collaborators");
-    if (add_segment(&path, login, strlen(login), e))
+    if (path_segment(&path, login, strlen(login), e))
         return -1;
     buf_adds(&path, "/permission");
     if (get_json_or_none(g, &c, &path, &body, e))
@@ -523,7 +488,7 @@ int github_runner_release_get(struct github *g, const struct github_repo *r, con
     struct github_call c = call_for(r, GITHUB_SCOPE_RUNNERS, "GET");
     const char *wanted = strcmp(os, "windows") == 0 ? "win" : os;
 
-    if (add_repo(&path, r->repo, e))
+    if (path_repo(&path, r->repo, e))
         return -1;
     buf_adds(&path, "/actions/runners/downloads");
     if (get_json(g, &c, &path, &body, e))
@@ -549,7 +514,7 @@ int github_job_status(struct github *g, const struct github_repo *r, int64_t job
     struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
     const char *status;
 
-    if (add_repo(&path, r->repo, e))
+    if (path_repo(&path, r->repo, e))
         return -1;
     buf_addf(&path, "/actions/jobs/%lld", (long long)job_id);
     if (get_json(g, &c, &path, &body, e))

@@ -56,6 +56,8 @@ const char *github_scope_name(enum github_scope scope)
         return "checks: write";
     case GITHUB_SCOPE_STATUSES:
         return "statuses: write";
+    case GITHUB_SCOPE_RERUN:
+        return "actions: write";
     }
     return "unknown";
 }

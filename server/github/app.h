@@ -35,7 +35,8 @@ enum github_scope {
     GITHUB_SCOPE_MEMBERS,     /* members: read, of the organisation */
     GITHUB_SCOPE_ORG_RUNNERS, /* organization_self_hosted_runners: write; repo_id 0 */
     GITHUB_SCOPE_CHECKS,      /* checks: write */
-    GITHUB_SCOPE_STATUSES     /* statuses: write */
+    GITHUB_SCOPE_STATUSES,    /* statuses: write */
+    GITHUB_SCOPE_RERUN        /* actions: write */
 };
 
 /* What a call is for: who goes first when GitHub allows us few. Ends before starts; reports, and whatever else can

@@ -64,6 +64,9 @@ static int mint_body(const struct github_call *c, char **out, struct err *e)
     case GITHUB_SCOPE_STATUSES:
         rc = js_pack(e, &permissions, "{s:s}", "statuses", "write");
         break;
+    case GITHUB_SCOPE_RERUN:
+        rc = js_pack(e, &permissions, "{s:s}", "actions", "write");
+        break;
     }
     if (rc == 0 && c->scope == GITHUB_SCOPE_ORG_RUNNERS)
         body = json_object();

@@ -290,8 +290,28 @@ static const char *const V11[] = {
     NULL,
 };
 
+/* Jobs whose machine was taken back, and their being run again (store_rerun.c). */
+static const char *const V12[] = {
+    "CREATE TABLE interruption ("
+    " job_id INTEGER PRIMARY KEY,"
+    " run_id INTEGER NOT NULL,"
+    " repo_id INTEGER NOT NULL,"
+    " installation_id INTEGER NOT NULL,"
+    " own_attempt INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL,"
+    " nth INTEGER NOT NULL,"
+    " most INTEGER NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " repo TEXT NOT NULL, name TEXT NOT NULL, machine TEXT NOT NULL, cloud TEXT NOT NULL,"
+    " outcome TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE INDEX interruption_run ON interruption (run_id, name)",
+    "CREATE INDEX interruption_open ON interruption (run_id) WHERE state < 2",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10}, {11, V11},
+    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12},
 };
 
 int64_t schema_newest(void)

@@ -124,7 +124,7 @@ int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
 /* SLOW, of a job: has it waited for long? SAY, of a report: tell the pull request. ROOM: who may have a machine now?
- * CATCH_UP: what does GitHub know that we do not? */
+ * CATCH_UP: what does GitHub know that we do not? RERUN, of a run: its interrupted jobs, once it ended. */
 enum task_kind {
     TASK_JOB = 1,
     TASK_MACHINE = 2,
@@ -132,7 +132,8 @@ enum task_kind {
     TASK_SLOW = 4,
     TASK_SAY = 5,
     TASK_ROOM = 6,
-    TASK_CATCH_UP = 7
+    TASK_CATCH_UP = 7,
+    TASK_RERUN = 9
 };
 
 /* Smaller is more urgent. */
@@ -141,7 +142,7 @@ enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_C
 struct task {
     int64_t id, generation;
     enum task_kind kind;
-    char subject[64]; /* job id in decimal, machine name, or source of warm runners (store_idle.h) */
+    char subject[64]; /* job or run id in decimal, machine name, or source of warm runners (store_idle.h) */
     int attempts;     /* claims since it was put or last finished without retry */
 };
 

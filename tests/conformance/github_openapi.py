@@ -43,6 +43,10 @@ SCENARIOS = {
     "runs_list": ("actions/list-workflow-runs-for-repo", {"total_count": 1, "workflow_runs": [{"id": 30433642}]}),
     "jobs_list": ("actions/list-jobs-for-workflow-run", {"total_count": 0, "jobs": []}),
     "job_get": ("actions/get-job-for-workflow-run", {"status": "queued"}),
+    "run_state": ("actions/get-workflow-run", {"status": "completed", "conclusion": "failure", "run_attempt": 1}),
+    "run_jobs": ("actions/list-jobs-for-workflow-run-attempt", {"jobs": [{"id": 1, "name": "a", "conclusion": None}]}),
+    "rerun_failed": ("actions/re-run-workflow-failed-jobs", {}),
+    "rerun_job": ("actions/re-run-job-for-workflow-run", {}),
     "job_status": ("actions/get-job-for-workflow-run", {"status": "queued"}),
 }
 TOKEN = "apps/create-installation-access-token"

@@ -10,6 +10,7 @@
 #include "server/base/text.h"
 #include "server/github/check.h"
 #include "server/github/deliveries.h"
+#include "server/github/rerun.h"
 #include "server/github/runs.h"
 #include "tests/support/rawserver.h"
 
@@ -276,6 +277,40 @@ static int job_get(struct github *g, const json_t *answers, struct err *e)
     return github_job_get(g, &of, 399444496, &there, &known, &j, e);
 }
 
+static int run_state(struct github *g, const json_t *answers, struct err *e)
+{
+    struct github_run_state state;
+
+    (void)answers;
+    return github_run_state(g, &repo, 30433642, &state, e);
+}
+
+static int see_job(void *arg, const struct github_run_job *j, struct err *e)
+{
+    (void)arg;
+    (void)j;
+    (void)e;
+    return 0;
+}
+
+static int run_jobs(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_run_jobs(g, &repo, 30433642, 2, see_job, NULL, e);
+}
+
+static int rerun_failed(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_rerun_failed(g, &repo, 30433642, e);
+}
+
+static int rerun_job(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_rerun_job(g, &repo, 399444496, e);
+}
+
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 
 static const struct github_annotation annotations[] = {
@@ -350,6 +385,10 @@ static const struct {
     {"check_update", check_update},
     {"check_find", check_find},
     {"status_put", status_put},
+    {"run_state", run_state},
+    {"run_jobs", run_jobs},
+    {"rerun_failed", rerun_failed},
+    {"rerun_job", rerun_job},
     {"job_status", job_status},
     {"deliveries_get", deliveries_get},
     {"redeliver", redeliver},

@@ -142,6 +142,7 @@ void sim_github_job_cancel(struct sim_github *g, int64_t id); /* completed/cance
 struct sim_job_info {
     enum sim_job_state state;
     int64_t run_id, runner_id;
+    int attempt;
     char runner_name[80], conclusion[24]; /* "" = none */
     int64_t queued_ms, started_ms, completed_ms;
     int times_started;

@@ -124,15 +124,18 @@ static json_t *run_repo_json(struct sim_github *g, const struct gh_run *run)
 
 static json_t *run_json(struct sim_github *g, struct gh_repo *repo, const struct gh_run *run, const char *status)
 {
+    const char *conclusion = NULL;
     char created[32], path[256];
     json_t *o;
 
+    if (strcmp(status, "completed") == 0)
+        (void)gh_run_completed(g, run, &conclusion);
     sim_time_iso(run->created_ms, created);
     (void)snprintf(path, sizeof(path), "%s@%s", run->path, run->head_branch);
-    o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:n, s:I, s:i, s:s, s:s}", "id", (json_int_t)run->id,
+    o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s?, s:I, s:i, s:s, s:s}", "id", (json_int_t)run->id,
                   "name", run->workflow, "head_branch", run->head_branch, "head_sha", run->head_sha, "path", path,
-                  "run_number", 7, "event", run->event, "status", status, "conclusion", "workflow_id",
-                  (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
+                  "run_number", 7, "event", run->event, "status", status, "conclusion", conclusion,
+                  "workflow_id", (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
     (void)json_object_set_new(o, "actor", gh_user_json(run->actor, false));
     (void)json_object_set_new(o, "triggering_actor", gh_user_json(run->triggering_actor, false));
     (void)json_object_set(o, "repository", gh_repo_json(repo));
@@ -144,11 +147,14 @@ static json_t *run_json(struct sim_github *g, struct gh_repo *repo, const struct
 void gh_api_get_run(struct sim_github *g, struct gh_repo *repo, const struct sim_req *rq, struct sim_res *rs)
 {
     const struct gh_run *run = gh_run(g, gh_id_arg(rq->arg[2]));
+    const char *conclusion;
 
     if (run == NULL || run->deleted != 0 || run->repo != repo)
         gh_refuse(rs, 404, "Not Found");
     else
-        sim_res_json(rs, 200, run_json(g, repo, run, "queued"));
+        sim_res_json(
+            rs, 200,
+            run_json(g, repo, run, gh_run_completed(g, run, &conclusion) ? "completed" : "in_progress"));
 }
 
 /* As reads show it: for a while after a change, perhaps, what was before. */
@@ -195,7 +201,7 @@ static const char *run_status(struct sim_github *g, const struct gh_run *run)
     for (size_t i = 0; i < g->n_jobs; i++) {
         const char *status;
 
-        if (g->jobs[i]->run != run)
+        if (g->jobs[i]->run != run || g->jobs[i]->attempt != run->attempt)
             continue;
         json_decref(job_as_read(g, g->jobs[i], &status));
         jobs++;

@@ -26,14 +26,6 @@ const char *gh_job_status(const struct gh_job *j)
     return "completed";
 }
 
-struct gh_run *gh_run(struct sim_github *g, int64_t id)
-{
-    for (size_t i = g->n_runs; i > 0; i--)
-        if (g->runs[i - 1]->id == id)
-            return g->runs[i - 1];
-    return NULL;
-}
-
 struct gh_job *gh_job(struct sim_github *g, int64_t id)
 {
     int64_t at = id - GH_FIRST_JOB;
@@ -46,18 +38,6 @@ struct gh_runner *gh_runner(struct sim_github *g, int64_t id)
     int64_t at = id - GH_FIRST_RUNNER;
 
     return at >= 0 && at < (int64_t)g->n_runners ? g->runners[at] : NULL;
-}
-
-void gh_run_free(struct gh_run *r)
-{
-    free(r->workflow);
-    free(r->path);
-    free(r->event);
-    free(r->actor);
-    free(r->triggering_actor);
-    free(r->head_branch);
-    free(r->head_sha);
-    free(r);
 }
 
 void gh_job_free(struct gh_job *j)
@@ -277,12 +257,13 @@ static struct gh_job *job_new(struct sim_github *g, struct gh_run *run, const st
     j->labels = labels;
     j->created_ms = gh_now_ms(g);
     j->hosted_ms = s->hosted_ms;
+    j->attempt = run->attempt;
     g->jobs = mem_realloc_array(g->jobs, g->n_jobs + 1, sizeof(struct gh_job *));
     g->jobs[g->n_jobs++] = j;
     return j;
 }
 
-static void job_queue(struct sim_github *g, struct gh_job *j, bool lost)
+void gh_job_queue(struct sim_github *g, struct gh_job *j, bool lost)
 {
     char *labels = json_dumps(j->labels, JSON_COMPACT);
 
@@ -323,7 +304,7 @@ int64_t sim_github_job_create(struct sim_github *g, const struct sim_job_spec *s
         if (s->waiting)
             gh_send_job_event(g, j, "waiting", false);
         else
-            job_queue(g, j, s->silent);
+            gh_job_queue(g, j, s->silent);
     }
     gh_unlock(g);
     json_decref(labels);
@@ -337,8 +318,19 @@ void sim_github_job_release(struct sim_github *g, int64_t id)
     gh_lock(g);
     j = gh_job(g, id);
     if (j != NULL && j->state == SIM_JOB_WAITING)
-        job_queue(g, j, false);
+        gh_job_queue(g, j, false);
     gh_unlock(g);
+}
+
+void gh_job_cancel(struct sim_github *g, struct gh_job *j)
+{
+    struct gh_runner *r = gh_runner(g, j->runner_id);
+
+    if (j->state == SIM_JOB_COMPLETED)
+        return;
+    if (r != NULL && r->job_id == j->id)
+        gh_runner_remove(g, r);
+    end(g, j, "cancelled");
 }
 
 void sim_github_job_cancel(struct sim_github *g, int64_t id)
@@ -347,13 +339,8 @@ void sim_github_job_cancel(struct sim_github *g, int64_t id)
 
     gh_lock(g);
     j = gh_job(g, id);
-    if (j != NULL && j->state != SIM_JOB_COMPLETED) {
-        struct gh_runner *r = gh_runner(g, j->runner_id);
-
-        if (r != NULL && r->job_id == j->id)
-            gh_runner_remove(g, r);
-        end(g, j, "cancelled");
-    }
+    if (j != NULL)
+        gh_job_cancel(g, j);
     gh_unlock(g);
 }
 
@@ -364,7 +351,8 @@ bool sim_github_job(struct sim_github *g, int64_t id, struct sim_job_info *out)
     gh_lock(g);
     j = gh_job(g, id);
     if (j != NULL) {
-        *out = (struct sim_job_info){.state = j->state, .run_id = j->run->id, .runner_id = j->runner_id};
+        *out = (struct sim_job_info){
+            .state = j->state, .run_id = j->run->id, .runner_id = j->runner_id, .attempt = j->attempt};
         out->queued_ms = j->queued_ms;
         out->started_ms = j->started_ms;
         out->completed_ms = j->completed_ms;

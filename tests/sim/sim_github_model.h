@@ -54,6 +54,7 @@ struct gh_run {
     int64_t id, head_repo_id, created_ms;
     struct gh_repo *repo;
     int attempt, deleted;
+    bool cancelled; /* by a person, in this attempt */
     char *workflow, *path, *event, *actor, *triggering_actor, *head_branch, *head_sha;
 };
 
@@ -65,7 +66,7 @@ struct gh_job {
     enum sim_job_state state;
     const char *conclusion; /* literal; NULL = none */
     int64_t created_ms, queued_ms, started_ms, completed_ms, hosted_ms;
-    int times_started;
+    int times_started, attempt;
 };
 
 struct gh_runner {

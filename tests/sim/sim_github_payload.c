@@ -233,7 +233,7 @@ json_t *gh_job_json(const struct gh_job *j, const struct gh_event *at)
     set(o, "workflow_name", json_string(r->workflow));
     set(o, "head_branch", json_string(r->head_branch));
     set_f(o, "run_url", "https://api.github.com/repos/%s/actions/runs/%lld", repo, (long long)r->id);
-    set(o, "run_attempt", json_integer(r->attempt));
+    set(o, "run_attempt", json_integer(j->attempt));
     set_f(o, "node_id", "CR_kwDO%lld", (long long)j->id);
     set(o, "head_sha", json_string(r->head_sha));
     set_f(o, "url", "https://api.github.com/repos/%s/actions/jobs/%lld", repo, (long long)j->id);

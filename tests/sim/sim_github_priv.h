@@ -1,7 +1,7 @@
 /*
  * Inside the simulated GitHub. Files: sim_github.c (life, what exists), _auth.c (JWT, tokens), _limits.c (rate limits),
- * _api.c (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _payload.c (webhook bodies), _send.c
- * (their delivery), _log.c (its log), _control.c (/_sim/ and /sim/).
+ * _api.c (answers), _people.c (teams and roles), _jobs.c (jobs and runners), _rerun.c (attempts of runs), _payload.c
+ * (webhook bodies), _send.c (their delivery), _log.c (its log), _control.c (/_sim/ and /sim/).
  * Functions named gh_… expect g->lock to be held, except where said.
  */
 #ifndef MUSTER_TESTS_SIM_GITHUB_PRIV_H
@@ -62,9 +62,15 @@ int gh_page_number(struct sim_github *g, const struct sim_req *rq, const char *n
 struct gh_runner *gh_runner_new(struct sim_github *g, struct gh_repo *r, const char *name, json_t *labels);
 void gh_runner_remove(struct sim_github *g, struct gh_runner *r);
 void gh_job_free(struct gh_job *j);
+void gh_job_queue(struct sim_github *g, struct gh_job *j, bool lost);
+void gh_job_cancel(struct sim_github *g, struct gh_job *j);
 void gh_run_free(struct gh_run *r);
 void gh_runner_free(struct gh_runner *r);
 const char *gh_job_status(const struct gh_job *j);
+
+/* _rerun.c */
+bool gh_run_completed(struct sim_github *g, const struct gh_run *r, const char **conclusion); /* NULL until then */
+gh_endpoint_fn gh_api_list_attempt_jobs, gh_api_rerun_failed, gh_api_rerun_job;
 
 /* _payload.c */
 json_t *gh_user_json(const char *login, bool organization);

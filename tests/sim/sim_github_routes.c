@@ -1,6 +1,7 @@
 /* The way in: which path, is the question well put, and who may ask. */
 #include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_github_priv.h"
+#include "tests/sim/sim_github_rerun.h"
 
 #include <string.h>
 #include <strings.h>
@@ -32,6 +33,9 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_CONTENTS, AUTH_TOKEN, "contents", false, "ref", gh_api_get_contents},
     {SIM_GH_RUN, AUTH_TOKEN, "actions", false, "exclude_pull_requests", gh_api_get_run},
     {SIM_GH_JOB, AUTH_TOKEN, "actions", false, "", gh_api_get_job},
+    {SIM_GH_ATTEMPT_JOBS, AUTH_TOKEN, "actions", false, "per_page page", gh_api_list_attempt_jobs},
+    {SIM_GH_RERUN_FAILED, AUTH_TOKEN, "actions", true, "", gh_api_rerun_failed},
+    {SIM_GH_RERUN_JOB, AUTH_TOKEN, "actions", true, "", gh_api_rerun_job},
     {SIM_GH_PERMISSION, AUTH_TOKEN, "metadata", false, "", gh_api_get_permission},
     {SIM_GH_TEAM_MEMBER, AUTH_ORG, "members", false, "", gh_api_get_team_member},
     {SIM_GH_JITCONFIG, AUTH_TOKEN, "administration", true, "", gh_api_create_jitconfig},
@@ -64,6 +68,9 @@ const struct sim_route gh_routes[] = {
     {"GET", "/repos/{owner}/{repo}/contents/{+path}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/actions/jobs/{job_id}", gh_dispatch},
+    {"GET", "/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/jobs", gh_dispatch},
+    {"POST", "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs", gh_dispatch},
+    {"POST", "/repos/{owner}/{repo}/actions/jobs/{job_id}/rerun", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", gh_dispatch},
     {"GET", "/orgs/{org}/teams/{team_slug}/memberships/{username}", gh_dispatch},
     {"POST", "/repos/{owner}/{repo}/actions/runners/generate-jitconfig", gh_dispatch},

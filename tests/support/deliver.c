@@ -44,7 +44,7 @@ static void fill_job(struct job *j, const struct deliver_event *ev)
 
     *j = (struct job){.id = ev->job_id,
                       .run_id = ev->run_id,
-                      .run_attempt = 1,
+                      .run_attempt = ev->attempt > 0 ? ev->attempt : 1,
                       .repo_id = ev->repo_id,
                       .installation_id = ev->installation_id != 0 ? ev->installation_id : INSTALLATION,
                       .state = ev->state,
@@ -55,7 +55,8 @@ static void fill_job(struct job *j, const struct deliver_event *ev)
     json_decref(labels);
     j->repo = mem_strdup(ev->repo);
     j->head_sha = mem_strdup(SHA);
-    j->name = mem_strdup("train");
+    j->name = mem_strdup(ev->name != NULL ? ev->name : "train");
+    j->conclusion = mem_strdup(ev->conclusion);
     j->label_key = mem_strdup(ev->label);
     j->runner_name = mem_strdup(ev->runner);
 }

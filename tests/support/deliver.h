@@ -11,6 +11,9 @@ struct deliver_event {
     const char *label;       /* its only label */
     const char *runner;      /* NULL = none yet */
     int64_t installation_id; /* 0 = 7 */
+    int64_t attempt;         /* of its run; 0 = 1 */
+    const char *name;        /* NULL = "train" */
+    const char *conclusion;  /* NULL = none */
 };
 
 /* Each call is a new delivery id. The test fails when it cannot be stored. */
