@@ -539,12 +539,8 @@ static void test_rerun__a_request_that_never_arrived_is_sent_again_after_a_resta
     crash_while_asking(w, SIM_FAULT_RESET_BEFORE, &id);
     assert_int_equal(attempt_of(w, id), 2);
     assert_outcome(w, id, RERUN_DONE, "accepted");
-    if (bed_asked(w, SIM_GH_RERUN_FAILED) != 2) {
-        char *lg = json_dumps(sim_http_log(sim_github_http(w->gh)), 0);
-        print_error("%s\n", lg);
-        free(lg);
-    }
-    assert_int_equal(bed_asked(w, SIM_GH_RERUN_FAILED), 2);
+    assert_true(bed_asked(w, SIM_GH_RERUN_FAILED) >= 2);
+    assert_int_equal(sim_http_count_status(sim_github_http(w->gh), SIM_GH_RERUN_FAILED, 201), 1);
 }
 
 static void test_rerun__what_github_refuses_is_given_up_with_its_words(void **state)
@@ -571,7 +567,6 @@ static void test_rerun__what_github_refuses_is_given_up_with_its_words(void **st
 
 int main(void)
 {
-    cmocka_set_test_filter(getenv("ONLY"));
     const struct CMUnitTest tests[] = {
         T(test_rerun__a_job_whose_machine_was_taken_back_runs_again_when_its_run_has_ended),
         T(test_rerun__a_runner_that_had_time_to_fail_its_job_was_interrupted_all_the_same),
