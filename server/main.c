@@ -14,6 +14,7 @@ static const struct {
     {"serve", "the daemon", cli_serve},
     {"check", "validate .cirun.yml files", cli_check},
     {"plan", "what a job with these labels would get", cli_plan},
+    {"backup", "copy the store while the daemon runs", cli_backup},
     {"version", "print the version", cli_version},
 };
 

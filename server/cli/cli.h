@@ -11,6 +11,7 @@ enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_plan(int argc, char **argv);
+int cli_backup(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* One option of a subcommand, for parsing and for --help. */

@@ -35,6 +35,8 @@ struct db_driver {
     const char *claim_share_sql[2]; /* the same for one share: TASK_LAUNCH, TASK_DECIDE */
     const char *claim_sql;          /* the one statement whose text differs: SKIP LOCKED in PostgreSQL (store_task.c) */
     const char *tables_sql;         /* names of the tables there are */
+    const char *backup_sql; /* a consistent copy of all into the empty file $1; NULL = it has tools of its own */
+    const char *check_sql;  /* rows other than "ok" tell what is damaged */
 
     /* Claim the whole database for this process, where only one may use it; both NULL where several may.
      * ERR_CONFLICT: somebody has it. A process that dies gives it up. */

@@ -433,6 +433,9 @@ const struct db_driver db_sqlite = {
                  " RETURNING id, generation, kind, subject, attempts, due_ms",
     .claim_share_sql = {CLAIM("1"), CLAIM("2")},
     .tables_sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    .backup_sql =
+        "VACUUM INTO $1", /* https://sqlite.org/lang_vacuum.html: one read transaction, nothing freed comes along */
+    .check_sql = "PRAGMA integrity_check",
     .lock = file_lock,
     .unlock = file_unlock,
     .open = sqlite_open,

@@ -70,7 +70,7 @@ int file_resolve(const char *url, char *out, struct err *e)
     return 0;
 }
 
-static void sync_dir_of(const char *path)
+void file_sync_dir(const char *path)
 {
     AUTO_FREE char *copy = mem_strdup(path);
     AUTO(close_fd) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -87,7 +87,7 @@ int file_create(const char *path, struct err *e)
     if (fd < 0)
         return errno == EEXIST ? 0 : file_fail(errno, "create database", path, e);
     (void)close(fd);
-    sync_dir_of(path);
+    file_sync_dir(path);
     return 0;
 }
 

@@ -20,6 +20,9 @@ int file_create(const char *path, struct err *e) MUST_USE;
 int file_lock(const char *url, struct db_lock **out, struct err *e) MUST_USE; /* as in struct db_driver */
 void file_unlock(struct db_lock *l);
 
+/* So that a name in the directory of this path outlives a power cut. */
+void file_sync_dir(const char *path);
+
 bool file_no_room(int errnum);
 /* "cannot WHAT PATH: reason" */
 int file_fail(int errnum, const char *what, const char *path, struct err *e) MUST_USE;

@@ -343,8 +343,7 @@ static int see_version(void *arg, const struct db_val *cols, size_t n, struct er
     return 0;
 }
 
-/* 0: an empty database. */
-static int read_version(const struct db_driver *drv, struct db *d, int64_t *out, struct err *e)
+int schema_version(const struct db_driver *drv, struct db *d, int64_t *out, struct err *e)
 {
     struct tables t = {false, false};
     int64_t version = 0;
@@ -381,13 +380,13 @@ static int apply(const struct db_driver *drv, struct db *d, const struct migrati
     return drv->exec(d, "UPDATE schema_version SET version = $1", &version, 1, NULL, NULL, NULL, e);
 }
 
-static int apply_from(const struct db_driver *drv, struct db *d, int64_t version, struct err *e)
+static int apply_from(const struct db_driver *drv, struct db *d, int64_t version, int64_t newest, struct err *e)
 {
     if (version == 0 && (run(drv, d, "CREATE TABLE schema_version (version INTEGER NOT NULL)", e) ||
                          run(drv, d, "INSERT INTO schema_version (version) VALUES (0)", e)))
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(MIGRATIONS); i++) {
-        if (MIGRATIONS[i].version > version && apply(drv, d, &MIGRATIONS[i], e))
+        if (MIGRATIONS[i].version > version && MIGRATIONS[i].version <= newest && apply(drv, d, &MIGRATIONS[i], e))
             return -1;
     }
     return 0;
@@ -395,16 +394,21 @@ static int apply_from(const struct db_driver *drv, struct db *d, int64_t version
 
 int schema_migrate(const struct db_driver *drv, struct db *d, struct err *e)
 {
+    return schema_migrate_to(drv, d, schema_newest(), e);
+}
+
+int schema_migrate_to(const struct db_driver *drv, struct db *d, int64_t newest, struct err *e)
+{
     int64_t version;
 
-    if (read_version(drv, d, &version, e))
+    if (schema_version(drv, d, &version, e))
         return -1;
-    if (version == schema_newest())
+    if (version >= newest)
         return 0;
     if (drv->begin(d, e))
         return -1;
     /* Read again: another replica may have migrated it while this one waited for the lock. */
-    if (read_version(drv, d, &version, e) || apply_from(drv, d, version, e) || drv->commit(d, e)) {
+    if (schema_version(drv, d, &version, e) || apply_from(drv, d, version, newest, e) || drv->commit(d, e)) {
         drv->rollback(d);
         return -1;
     }

@@ -275,7 +275,7 @@ void gh_api_list_run_jobs(struct sim_github *g, struct gh_repo *repo, const stru
     }
     all = json_array();
     for (size_t i = 0; i < g->n_jobs; i++) {
-        if (g->jobs[i]->run == run)
+        if (g->jobs[i]->run == run && g->jobs[i]->attempt == run->attempt)
             (void)json_array_append_new(all, job_as_read(g, g->jobs[i], &status));
     }
     answer_page(g, rq, rs, "jobs", all);
