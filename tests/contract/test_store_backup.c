@@ -53,9 +53,8 @@ static int pair_tx(struct store_tx *t, void *arg, struct err *e)
     bool moved;
     int before;
 
-    return store_job_merge(t, &j, &before, &moved, e) || store_event_add(t, NOW, j.id, NULL, "job.queued", NULL, e)
-               ? -1
-               : 0;
+    return store_job_merge(t, &j, &before, &moved, e) || store_event_add(t, NOW, j.id, NULL, "job.queued", NULL, e) ? -1
+                                                                                                                    : 0;
 }
 
 static void write_pairs(struct bed *b, int from, int to)
