@@ -87,7 +87,9 @@ static int record(struct store_tx *t, struct engine *g, const struct machine *m,
     if (store_event_add(t, now_ms, j->id, m->name, "job.interrupted", i.detail, e) ||
         report_interrupted(t, g, j, now_ms, e))
         return -1;
-    return i.state == RERUN_WAITS ? due(t, i.run_id, now_ms + FIRST_LOOK_MS, e) : 0;
+    if (i.state != RERUN_WAITS)
+        return 0;
+    return due(t, i.run_id, now_ms + (j->state == JOB_DONE ? SETTLED_MS : FIRST_LOOK_MS), e);
 }
 
 static bool went_well(const struct job *j)
