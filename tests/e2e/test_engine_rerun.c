@@ -99,7 +99,7 @@ static struct taken take(struct bed *w, const char *label, const char *name)
         memcpy(t.machine, boxes[i].name, sizeof(t.machine));
         assert_int_equal(sim_github_runner_online(w->gh, jit, deaf, NULL, &t.runner_id, &e), 0);
     }
-    for (int64_t run_id = 9100000000; t.job_id == 0 && sim_github_run(w->gh, run_id, &run); run_id++) {
+    for (int64_t run_id = 9100000000; t.job_id == 0 && sim_github_run_get(w->gh, run_id, &run); run_id++) {
         for (size_t i = 0; i < run.n_jobs; i++) {
             struct sim_job_info info;
 
@@ -141,7 +141,7 @@ static int attempt_of(struct bed *w, int64_t job_id)
 {
     struct sim_run_info run;
 
-    assert_true(sim_github_run(w->gh, run_of(w, job_id), &run));
+    assert_true(sim_github_run_get(w->gh, run_of(w, job_id), &run));
     return run.attempt;
 }
 
@@ -150,7 +150,7 @@ static int64_t again(struct bed *w, int64_t job_id, size_t at, const char *label
 {
     struct sim_run_info run;
 
-    assert_true(sim_github_run(w->gh, run_of(w, job_id), &run));
+    assert_true(sim_github_run_get(w->gh, run_of(w, job_id), &run));
     assert_true(at < run.n_jobs);
     assert_true(run.jobs[at] != job_id);
     tell(w, run.jobs[at], label, name);
@@ -372,7 +372,7 @@ static void test_rerun__beside_a_job_that_failed_by_itself_only_the_interrupted_
     bed_pass(w, 5 * MINUTE);
     assert_int_equal(bed_asked(w, SIM_GH_RERUN_FAILED), 0);
     assert_int_equal(bed_asked(w, SIM_GH_RERUN_JOB), 1);
-    assert_true(sim_github_run(w->gh, run_of(w, id), &run));
+    assert_true(sim_github_run_get(w->gh, run_of(w, id), &run));
     assert_int_equal(run.attempt, 2);
     next = again(w, id, 0, LABEL, "train");
     assert_true(sim_github_job(w->gh, next, &info));

@@ -49,7 +49,7 @@ static int64_t job_of_attempt(struct world *w, int64_t run_id, int attempt)
     struct sim_run_info run = {.attempt = 0};
 
     for (int i = 0; i < 3000 && run.attempt < attempt; i++) {
-        assert_true(sim_github_run(w->gh, run_id, &run));
+        assert_true(sim_github_run_get(w->gh, run_id, &run));
         if (run.attempt < attempt)
             (void)sim_github_wait_completed(w->gh, 1000000, 20); /* a moment */
     }

@@ -220,7 +220,7 @@ bool sim_github_run_again(struct sim_github *g, int64_t run_id)
     return can;
 }
 
-bool sim_github_run(struct sim_github *g, int64_t run_id, struct sim_run_info *out)
+bool sim_github_run_get(struct sim_github *g, int64_t run_id, struct sim_run_info *out)
 {
     const char *conclusion = NULL;
     const struct gh_run *r;

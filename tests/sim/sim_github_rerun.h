@@ -18,6 +18,6 @@ struct sim_run_info {
     int64_t jobs[32];    /* of the newest attempt, in order */
     size_t n_jobs;
 };
-bool sim_github_run(struct sim_github *g, int64_t run_id, struct sim_run_info *out);
+bool sim_github_run_get(struct sim_github *g, int64_t run_id, struct sim_run_info *out);
 
 #endif
