@@ -136,6 +136,17 @@ static void check_duration(struct lint *l, const struct yaml_node *muster, const
                              : 's');
 }
 
+static void check_rerun(struct lint *l, const struct cirun_runner *r, const struct yaml_node *muster)
+{
+    bool spot = false;
+
+    for (size_t i = 0; i < r->n_candidates; i++)
+        spot = spot || r->candidates[i].spot;
+    if (r->rerun_interrupted > 0 && r->n_candidates > 0 && !spot)
+        lint_say(l, yaml_get(muster, "rerun_interrupted"), "rerun-without-spot",
+                 "no candidate is spot: nothing of this runner is taken back by its cloud and run again");
+}
+
 static void check_muster(struct lint *l, const struct cirun_runner *r)
 {
     const struct yaml_node *muster = yaml_get(r->node, "muster");
@@ -144,6 +155,7 @@ static void check_muster(struct lint *l, const struct cirun_runner *r)
     check_duration(l, muster, "lifetime", limits != NULL ? conf_int(limits, "lifetime") : DEFAULT_LIFETIME_MS);
     check_duration(l, muster, "boot_deadline",
                    limits != NULL ? conf_int(limits, "boot_deadline") : DEFAULT_BOOT_DEADLINE_MS);
+    check_rerun(l, r, muster);
 }
 
 /* ---- what is not expanded ---- */

@@ -219,6 +219,11 @@ static void test_cirun_lint__candidates_that_repeat_or_contradict(void **state)
         {ON("aws", "m5.large", "ami-0123456789abcdef0", ", muster: {lifetime: 24h, boot_deadline: 15m}"), ""},
         {ON("aws", "m5.large", "ami-0123456789abcdef0", ", muster: {boot_deadline: 16m}"), "over-limit"},
         {ON("aws", "m5.large", "ami-0123456789abcdef0", ", muster: {max_hourly_price: 0.50}"), ""},
+        {ON("aws", "m5.large", "ami-0123456789abcdef0", ", muster: {rerun_interrupted: 2}"), "rerun-without-spot"},
+        {ON("aws", "m5.large", "ami-0123456789abcdef0", ", muster: {rerun_interrupted: 0}"), ""},
+        {ON("aws", "[m5.large, m5.xlarge]", "ami-0123456789abcdef0",
+            ", preemptible: [true, false], muster: {rerun_interrupted: 2}"),
+         ""},
         {ON("aws", "m5.large", "ami-0123456789abcdef0", ", extra_config: {env_vars: {A: \"${{ secrets.B }}\"}}"),
          "expression-literal"},
     };
