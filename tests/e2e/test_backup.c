@@ -100,7 +100,7 @@ static void test_backup__says_what_it_made_and_what_it_will_not_do(void **state)
     AUTO_BUF struct buf out = BUF_INIT(65536);
     AUTO_JSON json_t *said = NULL;
     const char *file;
-    int64_t bytes;
+    int64_t bytes = 0;
     struct err e;
 
     assert_int_equal(backup(b, &out, "--json"), 0);
