@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define FIRST_LOOK_MS (60 * 1000) /* GitHub needs minutes to miss a runner; a completed job wakes the task sooner */
-#define SETTLED_MS (2 * 1000)     /* from the completed event of the last job to the run's own end */
+#define SETTLED_MS (5 * 1000)     /* from a job's end to a look: the run ends, and what else was taken back is found */
 
 static const struct metric_desc interruptions = {METRIC_COUNTER, "muster_interruptions_total",
                                                  "Jobs whose machine was taken back while they ran, by cloud", "cloud",

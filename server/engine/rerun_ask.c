@@ -252,7 +252,35 @@ static int look_at_jobs(struct work *w, struct err *e)
     return 0;
 }
 
-static void compare_attempts(struct work *w)
+struct ours {
+    const struct work *w;
+    const struct item *it;
+    int64_t n;
+};
+
+static int count_ours_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct ours *o = arg;
+
+    return store_interruption_reruns(t, o->w->run_id, o->it->i.attempt, o->w->run.attempt, &o->n, e);
+}
+
+/* There is a later attempt than the one it stands in. Where each since was asked for by us, for other jobs (before it
+ * was known that this one was interrupted too), it stands in the newest now. */
+static int follow(struct work *w, struct item *it, struct err *e)
+{
+    struct ours o = {w, it, 0};
+
+    if (store_read(w->g->c.store, count_ours_tx, &o, e))
+        return -1;
+    if (o.n == w->run.attempt - it->i.attempt)
+        it->i.attempt = w->run.attempt;
+    else
+        give_up(it, "overtaken", "somebody ran its run again already");
+    return 0;
+}
+
+static int compare_attempts(struct work *w, struct err *e)
 {
     for (size_t k = 0; k < w->n; k++) {
         if (w->items[k].i.state == RERUN_ASKED && w->run.attempt > w->items[k].i.attempt) {
@@ -261,9 +289,10 @@ static void compare_attempts(struct work *w)
         }
     }
     for (size_t k = 0; k < w->n; k++) {
-        if (is_open(&w->items[k]) && w->run.attempt > w->items[k].i.attempt)
-            give_up(&w->items[k], "overtaken", "somebody ran its run again already");
+        if (is_open(&w->items[k]) && w->run.attempt > w->items[k].i.attempt && follow(w, &w->items[k], e))
+            return -1;
     }
+    return 0;
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
@@ -381,7 +410,8 @@ static int go_on(struct work *w, const struct task *task, struct task_next *next
 
     if (github_run_state(w->g->c.github, &w->repo, w->run_id, &w->run, &cause))
         return unknown(w, &cause, task, next, e);
-    compare_attempts(w);
+    if (compare_attempts(w, e))
+        return -1;
     if (w->run.completed && strcmp(w->run.conclusion, "cancelled") == 0)
         give_up_all(w, "cancelled", "its run was cancelled");
     if (w->run.completed && strcmp(w->run.conclusion, "success") == 0)

@@ -83,6 +83,14 @@ int store_interruption_is_open(struct store_tx *t, int64_t run_id, bool *open, s
     return 0;
 }
 
+int store_interruption_reruns(struct store_tx *t, int64_t run_id, int64_t from, int64_t to, int64_t *out, struct err *e)
+{
+    return tx_read(t,
+                   "SELECT count(DISTINCT attempt) FROM interruption"
+                   " WHERE run_id = $1 AND state = 2 AND attempt >= $2 AND attempt < $3",
+                   VALS(DB_I(run_id), DB_I(from), DB_I(to)), row_i64, out, e);
+}
+
 int store_interruptions_open(struct store_tx *t, int64_t run_id, store_interruption_fn *each, void *arg, struct err *e)
 {
     struct reading r = {each, arg};

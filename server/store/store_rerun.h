@@ -33,6 +33,9 @@ int store_interruption_count(struct store_tx *t, int64_t run_id, const char *nam
                              struct err *e) MUST_USE;
 /* Is any of the run still open (WAITS or ASKED)? */
 int store_interruption_is_open(struct store_tx *t, int64_t run_id, bool *open, struct err *e) MUST_USE;
+/* How many of the attempts from `from` up to, not including, `to` were followed by one that we asked for. */
+int store_interruption_reruns(struct store_tx *t, int64_t run_id, int64_t from, int64_t to, int64_t *out,
+                              struct err *e) MUST_USE;
 /* Open ones of a run by job id; all of a report, the oldest first. Strings are borrowed for the call. */
 typedef int store_interruption_fn(void *arg, const struct store_interruption *i, struct err *e);
 int store_interruptions_open(struct store_tx *t, int64_t run_id, store_interruption_fn *each, void *arg,
