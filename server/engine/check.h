@@ -38,11 +38,11 @@ struct check_verdict {
     const char *kind;  /* of the timeline event; NULL = the event's own name, or none when it is only said */
     const char *fault; /* for muster_machine_faults_total; NULL = it is none */
     const char *reason;
-    enum job_cause cause; /* NONE = nothing is said at the job, else that, with the reason */
-    int64_t word_job;     /* of this job; 0 = of the one that runs on it */
+    enum job_cause cause;   /* NONE = nothing is said at the job, else that, with the reason */
+    int64_t word_job;       /* of this job; 0 = of the one that runs on it */
     enum machine_loss loss; /* of FSM_LOST */
-    bool refuse;          /* the job gets no further machine by itself */
-    bool job_is_done;     /* GitHub says that the job that runs on it is completed */
+    bool refuse;            /* the job gets no further machine by itself */
+    bool job_is_done;       /* GitHub says that the job that runs on it is completed */
     void (*edit)(struct machine *m, void *arg);
     void *edit_arg;
 };

@@ -90,7 +90,7 @@ static int send_check(struct engine *g, struct report_view *v, const struct repo
 static int send_status(struct engine *g, const struct report_view *v, const struct report_words *w, struct err *e)
 {
     static const char *const states[] = {"failure", "pending", "pending",
-                                          "success", "success", "success"}; /* by phase */
+                                         "success", "success", "success"}; /* by phase */
     const struct github_repo repo = {v->r.installation_id, v->r.repo_id, v->r.repo};
     char name[96];
     const struct github_status s = {
