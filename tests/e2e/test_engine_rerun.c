@@ -81,8 +81,11 @@ static void test_rerun__spot_that_vanished_without_a_word_counts_as_taken_back(v
     struct rerun_taken t = rerun_take(w, LABEL, "train");
 
     memcloud_lose(w->aws, t.machine);
-    bed_pass(w, 6 * MINUTE);
-    rerun_fails(w, &t, LABEL, "train");
+    sim_github_runner_lost(w->gh, t.runner_id);
+    bed_pass(w, 6 * MINUTE); /* looked at twice, and GitHub is asked */
+    bed_pass(w, 2 * MINUTE);
+    assert_true(sim_github_wait_job(w->gh, id, SIM_JOB_COMPLETED, BED_WAIT_MS));
+    rerun_tell(w, id, LABEL, "train");
     bed_pass(w, 6000);
     assert_int_equal(rerun_attempt_of(w, id), 2);
 }
