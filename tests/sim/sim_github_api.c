@@ -134,8 +134,8 @@ static json_t *run_json(struct sim_github *g, struct gh_repo *repo, const struct
     (void)snprintf(path, sizeof(path), "%s@%s", run->path, run->head_branch);
     o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s?, s:I, s:i, s:s, s:s}", "id", (json_int_t)run->id,
                   "name", run->workflow, "head_branch", run->head_branch, "head_sha", run->head_sha, "path", path,
-                  "run_number", 7, "event", run->event, "status", status, "conclusion", conclusion,
-                  "workflow_id", (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
+                  "run_number", 7, "event", run->event, "status", status, "conclusion", conclusion, "workflow_id",
+                  (json_int_t)159038, "run_attempt", run->attempt, "created_at", created, "updated_at", created);
     (void)json_object_set_new(o, "actor", gh_user_json(run->actor, false));
     (void)json_object_set_new(o, "triggering_actor", gh_user_json(run->triggering_actor, false));
     (void)json_object_set(o, "repository", gh_repo_json(repo));
@@ -152,9 +152,8 @@ void gh_api_get_run(struct sim_github *g, struct gh_repo *repo, const struct sim
     if (run == NULL || run->deleted != 0 || run->repo != repo)
         gh_refuse(rs, 404, "Not Found");
     else
-        sim_res_json(
-            rs, 200,
-            run_json(g, repo, run, gh_run_completed(g, run, &conclusion) ? "completed" : "in_progress"));
+        sim_res_json(rs, 200,
+                     run_json(g, repo, run, gh_run_completed(g, run, &conclusion) ? "completed" : "in_progress"));
 }
 
 /* As reads show it: for a while after a change, perhaps, what was before. */
