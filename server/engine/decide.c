@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So often it is asked who may use what, with growing pauses (some twenty minutes); then what cannot be told is denied.
- */
-#define ACCESS_TRIES 12
+/* So often it is asked who may use what, with growing pauses (some two hours: longer than most outages of GitHub); then
+ * what cannot be told is denied. */
+#define ACCESS_TRIES 32
 
 struct decision {
     struct engine *g;

@@ -180,14 +180,25 @@ int github_run_get(struct github *g, const struct github_repo *r, int64_t run_id
 
 /* ---- files ---- */
 
-/* Asked for raw, GitHub answers JSON for a directory or a submodule, and only then. */
+/* Asked for raw, GitHub answers JSON for a directory (a list) or a submodule (an object with its type), and only then.
+ */
+static bool is_no_file(const struct httpc_res *res)
+{
+    AUTO_JSON json_t *body = NULL;
+    struct err ignored;
+
+    return js_parse(res->body.p, res->body.len, &body, &ignored) == 0 &&
+           (json_is_array(body) || json_is_string(json_object_get(body, "type")));
+}
+
 static int check_is_file(const struct httpc_res *res, size_t max, struct err *e)
 {
     char type[128] = "";
 
     (void)httpc_header(res, "Content-Type", type, sizeof(type));
     if (strstr(type, "json") != NULL && strstr(type, "raw") == NULL)
-        return err_set(e, ERR_INVALID, "it is a directory or a submodule, not a file");
+        return is_no_file(res) ? err_set(e, ERR_INVALID, "it is a directory or a submodule, not a file")
+                               : err_set(e, ERR_RETRY, "JSON came instead of the file");
     if (text_has_prefix(type, "text/html"))
         return err_set(e, ERR_RETRY, "a web page came instead of the file");
     if (res->body.len > max)
