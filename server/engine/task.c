@@ -20,22 +20,28 @@ static int read_tx(struct store_tx *t, void *arg, struct err *e)
     return store_machine_get(t, r->name, r->m, &r->found, e);
 }
 
-/* Nothing is launched where GitHub would not let it work. */
-static bool is_held(struct engine *g, const struct machine *m, struct task_next *next)
+/* Nothing is launched where GitHub would not let it work. What nobody needs any more, and is nowhere yet, ends without
+ * GitHub's word, which would not come. */
+static int hold(struct engine *g, const struct machine *m, bool *held, struct task_next *next, struct err *e)
 {
+    struct machine_change drop = {.name = m->name, .event = FSM_DROP};
     struct err why;
 
-    if (m->state != M_WANTED || m->surplus_ms != 0 || reach_check(g, m->installation_id, m->repo_id, &why) == 0)
-        return false;
-    next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
-    next->priority = TASK_LAUNCH;
-    return true;
+    *held = m->state == M_WANTED && (m->surplus_ms == 0 || m->doubt_ms == 0) &&
+            reach_check(g, m->installation_id, m->repo_id, &why) != 0;
+    if (!*held)
+        return 0;
+    next->due_ms = clock_now_ms() + (m->surplus_ms == 0 ? REACH_AGAIN_MS : 0);
+    next->priority = m->surplus_ms == 0 ? TASK_LAUNCH : TASK_TEARDOWN;
+    drop.reason = why.msg;
+    return m->surplus_ms == 0 ? 0 : machine_change(g, &drop, e);
 }
 
 static int run_machine(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
 {
     AUTO_MACHINE struct machine m = {0};
     struct machine_read r = {task->subject, &m, false};
+    bool held;
 
     *next = TASK_NEXT_NONE;
     if (store_read(g->c.store, read_tx, &r, e))
@@ -45,7 +51,9 @@ static int run_machine(struct engine *g, const struct task *task, struct task_ne
     switch (m.state) {
     case M_WANTED:
     case M_LAUNCHING:
-        return is_held(g, &m, next) ? 0 : launch_machine(g, &m, task, next, e);
+        if (hold(g, &m, &held, next, e))
+            return -1;
+        return held ? 0 : launch_machine(g, &m, task, next, e);
     case M_BOOTING:
     case M_IDLE:
     case M_BUSY:

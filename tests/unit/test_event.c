@@ -456,6 +456,74 @@ static void test_event__a_push_elsewhere_is_nothing_to_us(void **state)
     }
 }
 
+/* Exact forms that were seen or that the schemas allow: none is refused, since GitHub would then send it again. */
+static void test_event__an_event_about_no_job_at_all_is_ignored(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"action\":\"completed\",\"workflow_job\":null,\"repository\":{\"id\":5,\"full_name\":\"acme/model\"}}",
+        "{\"action\":\"queued\",\"workflow_job\":null}",
+        "{\"action\":\"completed\"}",
+        "{\"action\":\"startup_failure\",\"workflow_job\":null,\"repository\":null,\"installation\":null}",
+    };
+    enum event_verdict verdict;
+    struct job j = {0};
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        verdict = EVENT_JOB;
+        assert_ok(event_parse("workflow_job", bodies[i], strlen(bodies[i]), NOW, &verdict, &j, &e), e);
+        assert_int_equal(verdict, EVENT_IGNORED);
+        assert_null(j.repo);
+    }
+}
+
+static void test_event__a_run_that_never_started_ends_its_job_with_no_runner(void **state)
+{
+    AUTO_JOB struct job j = {0};
+
+    (void)state;
+    expect_job(&(struct parts){.action = "\"completed\"",
+                               .more = ",\"conclusion\":\"startup_failure\",\"runner_id\":0,\"runner_name\":\"\","
+                                       "\"steps\":[],\"started_at\":null",
+                               .labels = "[]"},
+               &j);
+    assert_int_equal(j.state, JOB_DONE);
+    assert_string_equal(j.conclusion, "startup_failure");
+    assert_null(j.runner_name);
+    assert_int_equal(j.want, WANT_NOTHING);
+}
+
+static void test_event__what_an_installation_may_see_is_told_by_its_id_alone(void **state)
+{
+    static const struct {
+        const char *event, *action, *id;
+        enum event_verdict verdict;
+    } cases[] = {
+        {"installation", "\"suspend\"", "77", EVENT_INSTALLATION},
+        {"installation", "\"deleted\"", "77", EVENT_INSTALLATION},
+        {"installation", "\"new_permissions_accepted\"", "77", EVENT_INSTALLATION},
+        {"installation_repositories", "\"removed\"", "77", EVENT_INSTALLATION},
+        {"installation", "\"suspend\"", "null", EVENT_IGNORED},
+        {"installation", "null", "77", EVENT_IGNORED},
+        {"installations", "\"suspend\"", "77", EVENT_IGNORED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_BUF struct buf text = BUF_INIT(1024);
+        AUTO_JOB struct job j = {0};
+        enum event_verdict verdict = EVENT_JOB;
+        struct err e;
+
+        buf_addf(&text, "{\"action\":%s,\"installation\":{\"id\":%s,\"account\":null},\"sender\":null}",
+                 cases[i].action, cases[i].id);
+        assert_ok(event_parse(cases[i].event, text.p, text.len, NOW, &verdict, &j, &e), e);
+        assert_int_equal(verdict, cases[i].verdict);
+        assert_int_equal(j.installation_id, verdict == EVENT_INSTALLATION ? 77 : 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +533,9 @@ int main(void)
         cmocka_unit_test(test_event__a_queued_job_has_no_runner_whatever_the_payload_says),
         cmocka_unit_test(test_event__other_events_are_ignored_once_they_are_json),
         cmocka_unit_test(test_event__what_is_not_json_is_refused),
+        cmocka_unit_test(test_event__an_event_about_no_job_at_all_is_ignored),
+        cmocka_unit_test(test_event__a_run_that_never_started_ends_its_job_with_no_runner),
+        cmocka_unit_test(test_event__what_an_installation_may_see_is_told_by_its_id_alone),
         cmocka_unit_test(test_event__missing_and_ill_typed_fields_are_named),
         cmocka_unit_test(test_event__only_owner_and_name_in_githubs_alphabet_become_part_of_urls),
         cmocka_unit_test(test_event__a_commit_is_40_or_64_hexadecimal_digits),
