@@ -278,6 +278,12 @@ static int aws_list(struct provider *p, const char *region,
     return aws_find_each(&p->client, l.region, &f, look_at, &l, e);
 }
 
+static int aws_regions(struct provider *p, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                       struct err *e)
+{
+    return aws_find_regions(&p->client, p->region != NULL ? p->region : "us-east-1", each, arg, e);
+}
+
 struct wanted {
     const char *region, *id;
     struct instance *out;
@@ -582,6 +588,7 @@ const struct provider_ops provider_aws = {
     .describe = aws_describe,
     .destroy = aws_destroy,
     .list = aws_list,
+    .regions = aws_regions,
     .price = aws_price_now,
     .close = aws_close,
 };

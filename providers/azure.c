@@ -279,7 +279,7 @@ static int list_left(void *arg, const json_t *item, struct err *e)
     AUTO_REST_RES struct rest_res res = REST_RES_INIT;
     const struct rest_call call = {.what = "resources.list"};
     const char *name = azure_tag(item, TAG_MACHINE);
-    struct instance i = {.state = INSTANCE_STOPPED, .detail = "left behind by a machine that is not there"};
+    struct instance i = {.state = INSTANCE_STOPPED, .part = true, .detail = "left behind by a machine"};
     bool taken;
 
     if (!azure_is_ours(item, l->p->env->deployment, NULL) || json_object_get(l->seen, name) != NULL)

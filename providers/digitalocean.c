@@ -259,6 +259,7 @@ static int read_droplet(const json_t *doc, struct instance *out, struct err *e)
     (void)snprintf(i.region, sizeof(i.region), "%s", region != NULL ? region : "");
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
     instance_set_times(&i, created, expires);
+    instance_set_owner(&i, tag_of(doc, TAG_REPOSITORY), tag_of(doc, TAG_JOB));
     *out = i;
     return 0;
 }

@@ -278,6 +278,7 @@ static int read_server(const struct provider *p, const json_t *doc, const char *
     (void)snprintf(s.i.region, sizeof(s.i.region), "%s", region);
     (void)snprintf(s.i.name, sizeof(s.i.name), "%s", name != NULL ? name : "");
     instance_set_times(&s.i, created, expires);
+    instance_set_owner(&s.i, meta(doc, TAG_REPOSITORY), meta(doc, TAG_JOB));
     *out = s;
     return 0;
 }
@@ -351,6 +352,12 @@ static int os_list(struct provider *p, const char *region,
         return -1;
     l.region = at.region;
     return look(&l, e);
+}
+
+static int os_regions(struct provider *p, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                      struct err *e)
+{
+    return keystone_each_region(p->api.keystone, each, arg, e);
 }
 
 /* The one that is most alive. */
@@ -576,5 +583,6 @@ const struct provider_ops provider_openstack = {
     .describe = os_describe,
     .destroy = os_destroy,
     .list = os_list,
+    .regions = os_regions,
     .close = os_close,
 };

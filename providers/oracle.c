@@ -318,6 +318,14 @@ static int oracle_list(struct provider *p, const char *region,
     return look(&l, e);
 }
 
+static int oracle_regions(struct provider *p, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                          struct err *e)
+{
+    const char *own = conf_str(p->acct, "tenancy");
+
+    return oci_regions_each(&p->account, own != NULL ? own : p->profile.tenancy, p->region, each, arg, e);
+}
+
 /* found->id stays empty when there is none. */
 static int find_by_name(const struct provider *p, const char *region, const char *name, struct instance *found,
                         struct err *e)
@@ -587,5 +595,6 @@ const struct provider_ops provider_oracle = {
     .describe = oracle_describe,
     .destroy = oracle_destroy,
     .list = oracle_list,
+    .regions = oracle_regions,
     .close = oracle_close,
 };

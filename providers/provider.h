@@ -70,6 +70,11 @@ struct provider_ops {
     int (*list)(struct provider *p, const char *region, int (*each)(void *arg, const struct instance *i, struct err *e),
                 void *arg, struct err *e);
 
+    /* The names of the regions that this account may use, asked of the cloud now: where a sweep looks when it knows
+     * nothing else. each returning -1 stops with its error. NULL: its lists know no regions. */
+    int (*regions)(struct provider *p, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                   struct err *e);
+
     /* What an hour of this machine costs by the cloud's own word of now, in USD, disks and addresses apart; *usd below
      * 0 = it does not tell. Asks the network each time; ERR_INVALID as check. May be NULL: it never tells. */
     int (*price)(struct provider *p, const struct machine_spec *s, double *usd, struct err *e);

@@ -115,3 +115,28 @@ int aws_find_id(const struct aws_client *c, const char *region, const char *id, 
         return strcmp(fault.code, "InvalidInstanceID.NotFound") == 0 ? 0 : -1;
     return visit_items(doc, visit, arg, e);
 }
+
+int aws_find_regions(const struct aws_client *c, const char *region,
+                     int (*each)(void *arg, const char *region, struct err *e), void *arg, struct err *e)
+{
+    AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
+    AUTO_XML struct xml_doc *doc = NULL;
+    const struct xml_node *first;
+    struct aws_fault fault;
+
+    aws_form_begin(&form, "DescribeRegions", AWS_EC2_VERSION);
+    if (aws_client_ec2(c, region, "DescribeRegions", &form, NULL, &doc, &fault, e))
+        return -1;
+    first = xml_find(xml_root(doc), "regionInfo/item");
+    if (first == NULL)
+        return err_set(e, ERR_RETRY, "ec2 DescribeRegions: the answer makes no sense: no region in it");
+    for (const struct xml_node *i = first; i != NULL; i = xml_next(i)) {
+        const char *name = xml_text(i, "regionName");
+
+        if (name == NULL || aws_region_check(name, e))
+            return err_set(e, ERR_RETRY, "ec2 DescribeRegions: the answer makes no sense: a region without a name");
+        if (each(arg, name, e))
+            return -1;
+    }
+    return 0;
+}

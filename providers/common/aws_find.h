@@ -37,6 +37,10 @@ int aws_find_each(const struct aws_client *c, const char *region, const struct a
 int aws_find_id(const struct aws_client *c, const char *region, const char *id, aws_find_fn *visit, void *arg,
                 struct err *e) MUST_USE;
 
+/* The regions that the account may use: DescribeRegions, asked in `region`. */
+int aws_find_regions(const struct aws_client *c, const char *region,
+                     int (*each)(void *arg, const char *region, struct err *e), void *arg, struct err *e) MUST_USE;
+
 bool aws_is_instance_id(const char *id);
 
 /* The value of a tag of an <item>, or NULL. */

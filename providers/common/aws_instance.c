@@ -54,6 +54,7 @@ int aws_instance_read(const struct xml_node *item, const char *region, struct in
     if (name != NULL && strlen(name) < sizeof(i.name))
         (void)snprintf(i.name, sizeof(i.name), "%s", name);
     instance_set_times(&i, launched, expires);
+    instance_set_owner(&i, aws_item_tag(item, TAG_REPOSITORY), aws_item_tag(item, TAG_JOB));
     read_reason(item, &i);
     *out = i;
     return 0;

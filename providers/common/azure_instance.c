@@ -98,6 +98,7 @@ int azure_read_common(const json_t *doc, const char *name, struct instance *out,
     (void)snprintf(out->name, sizeof(out->name), "%s", name);
     (void)snprintf(out->region, sizeof(out->region), "%s", location);
     instance_set_times(out, NULL, azure_tag(doc, TAG_EXPIRES));
+    instance_set_owner(out, azure_tag(doc, TAG_REPOSITORY), azure_tag(doc, TAG_JOB));
     return 0;
 }
 

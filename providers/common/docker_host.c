@@ -198,6 +198,7 @@ static int read_box(const struct docker_box *b, struct instance *out, struct err
     (void)snprintf(i.id, sizeof(i.id), "%s", b->id);
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
     instance_set_times(&i, NULL, docker_label(b, TAG_EXPIRES));
+    instance_set_owner(&i, docker_label(b, TAG_REPOSITORY), docker_label(b, TAG_JOB));
     i.created_ms = b->created_ms;
     if (i.state >= INSTANCE_STOPPED)
         (void)snprintf(i.detail, sizeof(i.detail), "the container is %s", b->state);

@@ -176,6 +176,7 @@ int gcp_machine_read(const json_t *doc, const char *project, struct instance *ou
     (void)snprintf(i.detail, sizeof(i.detail), "%s", detail != NULL ? detail : "");
     text_tidy(i.detail);
     instance_set_times(&i, created, expires);
+    instance_set_owner(&i, label_of(doc, TAG_REPOSITORY), label_of(doc, TAG_JOB));
     *out = i;
     return 0;
 }

@@ -340,6 +340,32 @@ int keystone_regions(struct keystone *k, struct buf *out, struct err *e)
     return 0;
 }
 
+struct visiting {
+    int (*each)(void *arg, const char *region, struct err *e);
+    void *arg;
+    struct err *e;
+};
+
+static bool visit_region(void *arg, const char *region, const char *url)
+{
+    const struct visiting *v = arg;
+
+    (void)url;
+    return v->each(v->arg, region, v->e) != 0;
+}
+
+int keystone_each_region(struct keystone *k, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                         struct err *e)
+{
+    AUTO_CACHE_REF struct cache_ref *ref = NULL;
+    struct visiting v = {each, arg, e};
+    const struct session *s;
+
+    if (session_get(k, &ref, &s, e))
+        return -1;
+    return each_endpoint(k, s, "compute", visit_region, &v) ? -1 : 0;
+}
+
 /* The account's region, else the only one. */
 static int default_region(struct keystone *k, const struct session *s, char out[KEYSTONE_REGION_SIZE], struct err *e)
 {

@@ -37,6 +37,10 @@ int keystone_region(struct keystone *k, const char *asked, char out[KEYSTONE_REG
 /* Append the regions that have machines, separated by ", ". */
 int keystone_regions(struct keystone *k, struct buf *out, struct err *e) MUST_USE;
 
+/* Each region that has machines. */
+int keystone_each_region(struct keystone *k, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                         struct err *e) MUST_USE;
+
 /* Append the address of a service ("compute", "image", "network") in a region, without a final '/': the account's own
  * setting, else the catalogue's. ERR_INVALID: there is none on the account's interface. */
 int keystone_endpoint(struct keystone *k, const char *type, const char *region, struct buf *out,

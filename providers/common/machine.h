@@ -71,6 +71,10 @@ struct instance {
     enum instance_state state;
     int64_t created_ms; /* 0 = unknown */
     int64_t expires_ms; /* from TAG_EXPIRES; 0 = unknown */
+    int64_t job_id;     /* from TAG_JOB; 0 = unknown */
+    char repo[160];     /* from TAG_REPOSITORY: owner/name, or an organisation's name; "" = unknown. One with '_' and
+                         * without '/' is what the cloud's alphabet made of owner/name: not to be asked for by it */
+    bool part; /* no machine, but what one left behind (a disk, an address): gone with destroy, as a machine is */
     enum err_kind
         why; /* STOPPED, ENDING, GONE: ERR_CAPACITY when the cloud took it back or never had room; else ERR_NONE */
     char detail[200]; /* the cloud's reason, for a person; may be empty */
@@ -116,6 +120,9 @@ struct provider_env { /* borrowed, outlives the provider; tests pass fakes */
 
 /* When it was made (RFC 3339) and when it expires (Unix seconds), as the cloud tells them: NULL or unreadable = 0. */
 void instance_set_times(struct instance *i, const char *created, const char *expires);
+/* For whom: TAG_REPOSITORY and TAG_JOB as the cloud tells them; NULL or unreadable = unknown. Where its alphabet has no
+ * '/' and the name can be told all the same, it is written as it is at GitHub. */
+void instance_set_owner(struct instance *i, const char *repository, const char *job);
 
 /* One of a cloud's words for a state. */
 struct instance_word {

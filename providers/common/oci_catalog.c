@@ -78,6 +78,49 @@ int oci_domains_get(const struct oci_account *account, struct cache *catalog, co
     return cache_get(catalog, key, fill_domains, &a, out, e);
 }
 
+/* ---- regions ---- */
+
+struct visiting {
+    int (*each)(void *arg, const char *region, struct err *e);
+    void *arg;
+};
+
+static int visit_region(void *arg, const json_t *item, struct err *e)
+{
+    const struct visiting *v = arg;
+    const char *name, *status;
+    char region[OCI_REGION_SIZE];
+    bool is_domain;
+
+    if (js_str(item, "regionName", &name, e) || js_str(item, "status", &status, e) ||
+        oci_region_of(name, region, &is_domain, e)) {
+        e->kind = ERR_RETRY;
+        return err_wrap(e, "oracle ListRegionSubscriptions: the answer makes no sense");
+    }
+    return strcmp(status, "READY") == 0 ? v->each(v->arg, region, e) : 0;
+}
+
+int oci_regions_each(const struct oci_account *a, const char *tenancy, const char *from,
+                     int (*each)(void *arg, const char *region, struct err *e), void *arg, struct err *e)
+{
+    struct visiting v = {each, arg};
+    char region[OCI_REGION_SIZE], path[400];
+    struct oci_api api;
+    bool is_domain;
+
+    if (from == NULL)
+        return err_set(e, ERR_INVALID, "no region: name one in clouds.oracle.region or ~/.oci/config");
+    if (oci_region_of(from, region, &is_domain, e))
+        return -1;
+    if (tenancy == NULL)
+        return each(arg, region, e);
+    if (!oci_is_ocid(tenancy, "tenancy"))
+        return err_set(e, ERR_INVALID, "clouds.oracle.tenancy is not written like ocid1.tenancy.oc1..aaaa");
+    oci_api_init(a, "identity", region, &api);
+    (void)snprintf(path, sizeof(path), "/20160918/tenancies/%.255s/regionSubscriptions", tenancy);
+    return oci_each(&api, "ListRegionSubscriptions", path, visit_region, &v, e);
+}
+
 /* ---- images ---- */
 
 static const struct alias *find_alias(const char *image)

@@ -23,6 +23,12 @@ struct cache *oci_catalog_new(void);
 int oci_domains_get(const struct oci_account *a, struct cache *catalog, const char *region, struct cache_ref **out,
                     struct err *e) MUST_USE;
 
+/* The regions that a tenancy is subscribed to and that are ready, asked of the region `from` (or of one of its
+ * domains); tenancy NULL (the machine's own identity signs): `from` alone.
+ * https://docs.oracle.com/en-us/iaas/api/#/en/identity/20160918/RegionSubscription/ListRegionSubscriptions */
+int oci_regions_each(const struct oci_account *a, const char *tenancy, const char *from,
+                     int (*each)(void *arg, const char *region, struct err *e), void *arg, struct err *e) MUST_USE;
+
 /* Is it an image's OCID, or an alias (ubuntu2004, ubuntu2204, ubuntu2404, windows2022) of what Oracle publishes? */
 int oci_image_check(const char *image, struct err *e) MUST_USE;
 

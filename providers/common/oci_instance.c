@@ -51,6 +51,7 @@ int oracle_instance_read(const json_t *doc, const char *region, struct instance 
     (void)snprintf(i.region, sizeof(i.region), "%s", region);
     (void)snprintf(i.name, sizeof(i.name), "%s", name != NULL ? name : "");
     instance_set_times(&i, created, expires);
+    instance_set_owner(&i, tag_of(doc, TAG_REPOSITORY), tag_of(doc, TAG_JOB));
     read_why(doc, &i);
     *out = i;
     return 0;

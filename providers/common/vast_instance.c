@@ -52,7 +52,7 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
 {
     struct instance i = {.why = ERR_NONE};
     const char *label = NULL, *actual = NULL, *intended = "", *message = "", *place = "", *country = "";
-    char expires[24];
+    char expires[24], job[24], repo[sizeof(i.repo)];
     int64_t id;
     double start = json_number_value(json_object_get(doc, "start_date"));
 
@@ -70,6 +70,8 @@ int vast_instance_read(const json_t *doc, const struct secret *key, struct insta
     if (!label_unpack(label, TAG_MACHINE, i.name, sizeof(i.name)))
         i.name[0] = '\0';
     instance_set_times(&i, NULL, label_unpack(label, TAG_EXPIRES, expires, sizeof(expires)) ? expires : NULL);
+    instance_set_owner(&i, label_unpack(label, TAG_REPOSITORY, repo, sizeof(repo)) ? repo : NULL,
+                       label_unpack(label, TAG_JOB, job, sizeof(job)) ? job : NULL);
     i.created_ms = start > 0 && start < MAX_START_S ? (int64_t)(start * 1000) : 0; /* unreadable is unknown */
     *out = i;
     return 0;

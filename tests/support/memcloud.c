@@ -1,4 +1,4 @@
-#include "tests/support/memcloud.h"
+#include "tests/support/memcloud_int.h"
 
 #include "server/base/clock.h"
 #include "server/base/crypto.h"
@@ -10,42 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-struct box {
-    char id[32], name[64], token[96], region[64];
-    bool live, stopped, reclaimed, hidden;
-    char detail[64];
-    int64_t found_from_ms; /* by its name */
-    char *user_data;
-};
-
-struct refusal {
-    char type[64];
-    enum err_kind kind;
-    int times; /* < 0: for ever */
-};
-
-struct memcloud {
-    struct provider_ops ops;
-    char name[32];
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct box boxes[MEMCLOUD_MAX];
-    size_t n_boxes;
-    struct memcloud_call calls[MEMCLOUD_MAX];
-    size_t n_calls, n_destroys;
-    struct refusal refusals[8];
-    size_t n_refusals;
-    struct {
-        char type[64];
-        double usd;
-    } prices[8];
-    size_t n_prices;
-    int lost_answers, refused_destroys, ignored_destroys;
-    enum err_kind destroy_kind;
-    struct memcloud_chance chance;
-    uint64_t rng;
-};
 
 static struct memcloud *cloud_of(struct provider *p)
 {
@@ -115,13 +79,36 @@ static struct box *find_token(struct memcloud *f, const char *token)
 
 static void fill(const struct box *b, struct instance *out)
 {
-    memset(out, 0, sizeof(*out));
-    (void)snprintf(out->id, sizeof(out->id), "%s", b->id);
-    (void)snprintf(out->name, sizeof(out->name), "%s", b->name);
-    (void)snprintf(out->region, sizeof(out->region), "%s", b->region);
+    *out = b->i;
     out->state = !b->live || b->hidden ? INSTANCE_GONE : b->stopped ? INSTANCE_STOPPED : INSTANCE_RUNNING;
     out->why = b->reclaimed ? ERR_CAPACITY : ERR_NONE;
-    (void)snprintf(out->detail, sizeof(out->detail), "%s", b->detail);
+}
+
+static struct box *add_box(struct memcloud *f)
+{
+    if (f->n_boxes == f->cap_boxes) {
+        f->cap_boxes = f->cap_boxes > 0 ? 2 * f->cap_boxes : 64;
+        f->boxes = mem_realloc_array(f->boxes, f->cap_boxes, sizeof(*f->boxes));
+    }
+    memset(&f->boxes[f->n_boxes], 0, sizeof(*f->boxes));
+    f->boxes[f->n_boxes].live = true;
+    return &f->boxes[f->n_boxes++];
+}
+
+static void end_box(struct box *b)
+{
+    if (b->live)
+        b->ended_ms = clock_now_ms();
+    b->live = false;
+}
+
+static const char *tag_of(const struct launch_request *r, const char *key)
+{
+    for (size_t i = 0; i < r->n_tags; i++) {
+        if (strcmp(r->tags[i].key, key) == 0)
+            return r->tags[i].value;
+    }
+    return "";
 }
 
 static void note_call(struct memcloud *f, const struct launch_request *r)
@@ -155,14 +142,17 @@ static int do_launch(struct memcloud *f, const struct launch_request *r, struct 
     if (refused(f, r->spec->instance_type, &kind))
         return err_set(e, kind, "refused as the test asked (%s)", err_kind_name(kind));
     if (b == NULL) {
-        if (f->n_boxes == MEMCLOUD_MAX)
+        if (f->n_boxes >= MEMCLOUD_MAX)
             return err_set(e, ERR_QUOTA, "the test's cloud is full");
-        b = &f->boxes[f->n_boxes++];
-        (void)snprintf(b->id, sizeof(b->id), "i-%zu", f->n_boxes);
-        (void)snprintf(b->name, sizeof(b->name), "%s", r->name);
+        b = add_box(f);
+        (void)snprintf(b->i.id, sizeof(b->i.id), "i-%zu", f->n_boxes);
+        (void)snprintf(b->i.name, sizeof(b->i.name), "%s", r->name);
         (void)snprintf(b->token, sizeof(b->token), "%s", r->token);
-        (void)snprintf(b->region, sizeof(b->region), "%s", r->spec->region != NULL ? r->spec->region : "r");
-        b->live = true;
+        (void)snprintf(b->i.region, sizeof(b->i.region), "%s", r->spec->region != NULL ? r->spec->region : "r");
+        (void)snprintf(b->deployment, sizeof(b->deployment), "%s", tag_of(r, TAG_DEPLOYMENT));
+        instance_set_times(&b->i, NULL, tag_of(r, TAG_EXPIRES));
+        instance_set_owner(&b->i, tag_of(r, TAG_REPOSITORY), tag_of(r, TAG_JOB));
+        b->i.created_ms = clock_now_ms();
         b->found_from_ms = clock_now_ms() + f->chance.invisible_ms;
         b->user_data = mem_strdup(secret_reveal(r->user_data));
         (void)pthread_cond_broadcast(&f->changed);
@@ -190,8 +180,8 @@ static int fake_launch(struct provider *p, const struct launch_request *r, struc
 static bool is_meant(const struct box *b, const struct instance *ref)
 {
     if (ref->id[0] != '\0')
-        return strcmp(b->id, ref->id) == 0;
-    return strcmp(b->name, ref->name) == 0 && clock_now_ms() >= b->found_from_ms;
+        return strcmp(b->i.id, ref->id) == 0;
+    return strcmp(b->i.name, ref->name) == 0 && clock_now_ms() >= b->found_from_ms;
 }
 
 static int fail_by_chance(struct memcloud *f, struct err *e)
@@ -238,22 +228,75 @@ static int fake_destroy(struct provider *p, const struct instance *ref, struct e
     }
     for (size_t i = 0; i < f->n_boxes && rc == 0; i++) {
         if (is_meant(&f->boxes[i], ref))
-            f->boxes[i].live = false;
+            end_box(&f->boxes[i]);
     }
     (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
     return rc;
 }
 
-/* It answers: its credentials are good. */
+/* As it was stale_ms ago. */
+static bool is_listed(const struct memcloud *f, const struct box *b, const char *region)
+{
+    int64_t then = clock_now_ms() - f->list.stale_ms;
+
+    if (strcmp(b->deployment, MEMCLOUD_DEPLOYMENT) != 0 || b->i.created_ms > then)
+        return false;
+    if (f->n_regions > 0 && strcmp(b->i.region, region != NULL ? region : f->regions[0]) != 0)
+        return false;
+    return b->live || (f->list.stale_ms > 0 && b->ended_ms > then);
+}
+
+static size_t copy_list(struct memcloud *f, const char *region, struct instance **out, struct memcloud_list *how)
+{
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&f->lock);
+    f->n_lists++;
+    *how = f->list;
+    *out = mem_calloc(f->n_boxes + 1, sizeof(**out));
+    for (size_t i = 0; i < f->n_boxes; i++) {
+        struct instance *to = &(*out)[n];
+
+        if (!is_listed(f, &f->boxes[i], region))
+            continue;
+        fill(&f->boxes[i], to);
+        if (to->state == INSTANCE_GONE)
+            to->state = INSTANCE_RUNNING;
+        n++;
+    }
+    (void)pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+/* Without the lock: `each` may ask for anything. */
 static int fake_list(struct provider *p, const char *region,
                      int (*each)(void *arg, const struct instance *i, struct err *e), void *arg, struct err *e)
 {
-    (void)p;
-    (void)region;
-    (void)each;
-    (void)arg;
-    (void)e;
+    AUTO_FREE struct instance *all = NULL;
+    struct memcloud_list how;
+    size_t n = copy_list(cloud_of(p), region, &all, &how), page = how.page > 0 ? how.page : 100;
+
+    for (size_t i = 0; i < n || (how.endless && n > 0); i++) {
+        if (how.fail_page > 0 && i / page + 1 == how.fail_page)
+            return err_set(e, how.kind, "page %zu: failed as the test asked", how.fail_page);
+        if (each(arg, &all[i % n], e))
+            return -1;
+    }
+    if (how.fail_page > 0 && n <= (how.fail_page - 1) * page)
+        return err_set(e, how.kind, "page %zu: failed as the test asked", how.fail_page);
+    return 0;
+}
+
+static int fake_regions(struct provider *p, int (*each)(void *arg, const char *region, struct err *e), void *arg,
+                        struct err *e)
+{
+    const struct memcloud *f = cloud_of(p);
+
+    for (size_t i = 0; i < f->n_regions; i++) {
+        if (each(arg, f->regions[i], e))
+            return -1;
+    }
     return 0;
 }
 
@@ -291,6 +334,7 @@ void memcloud_free(struct memcloud *f)
         free(f->calls[i].text);
     for (size_t i = 0; i < f->n_boxes; i++)
         free(f->boxes[i].user_data);
+    free(f->boxes);
     (void)pthread_mutex_destroy(&f->lock);
     (void)pthread_cond_destroy(&f->changed);
     free(f);
@@ -352,14 +396,64 @@ void memcloud_chance(struct memcloud *f, const struct memcloud_chance *c)
     (void)pthread_mutex_unlock(&f->lock);
 }
 
+void memcloud_put(struct memcloud *f, const struct instance *i, const char *deployment)
+{
+    struct box *b;
+
+    (void)pthread_mutex_lock(&f->lock);
+    b = add_box(f);
+    b->i = *i;
+    b->stopped = i->state == INSTANCE_STOPPED;
+    (void)snprintf(b->deployment, sizeof(b->deployment), "%s", deployment);
+    (void)pthread_cond_broadcast(&f->changed);
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_region(struct memcloud *f, const char *region)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    if (f->n_regions < ARRAY_LEN(f->regions))
+        (void)snprintf(f->regions[f->n_regions++], sizeof(f->regions[0]), "%s", region);
+    f->ops.regions = fake_regions;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_list(struct memcloud *f, const struct memcloud_list *how)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->list = *how;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+size_t memcloud_lists(struct memcloud *f)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&f->lock);
+    n = f->n_lists;
+    (void)pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+bool memcloud_is_live(struct memcloud *f, const char *id)
+{
+    bool live = false;
+
+    (void)pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_boxes; i++)
+        live = live || (f->boxes[i].live && strcmp(f->boxes[i].i.id, id) == 0);
+    (void)pthread_mutex_unlock(&f->lock);
+    return live;
+}
+
 size_t memcloud_boxes(struct memcloud *f, struct memcloud_box out[MEMCLOUD_MAX])
 {
     size_t n;
 
     (void)pthread_mutex_lock(&f->lock);
-    n = f->n_boxes;
+    n = f->n_boxes < MEMCLOUD_MAX ? f->n_boxes : MEMCLOUD_MAX;
     for (size_t i = 0; i < n; i++) {
-        (void)snprintf(out[i].name, sizeof(out[i].name), "%s", f->boxes[i].name);
+        (void)snprintf(out[i].name, sizeof(out[i].name), "%s", f->boxes[i].i.name);
         out[i].live = f->boxes[i].live;
         out[i].user_data = f->boxes[i].user_data;
     }
@@ -370,7 +464,7 @@ size_t memcloud_boxes(struct memcloud *f, struct memcloud_box out[MEMCLOUD_MAX])
 void memcloud_end(struct memcloud *f, size_t box)
 {
     (void)pthread_mutex_lock(&f->lock);
-    f->boxes[box].live = false;
+    end_box(&f->boxes[box]);
     (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
 }
@@ -379,7 +473,7 @@ void memcloud_stop(struct memcloud *f, const char *name)
 {
     (void)pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < f->n_boxes; i++)
-        f->boxes[i].stopped = f->boxes[i].stopped || strcmp(f->boxes[i].name, name) == 0;
+        f->boxes[i].stopped = f->boxes[i].stopped || strcmp(f->boxes[i].i.name, name) == 0;
     (void)pthread_mutex_unlock(&f->lock);
 }
 
@@ -389,11 +483,11 @@ void memcloud_reclaim(struct memcloud *f, const char *name, const char *detail)
     for (size_t i = 0; i < f->n_boxes; i++) {
         struct box *b = &f->boxes[i];
 
-        if (strcmp(b->name, name) != 0)
+        if (strcmp(b->i.name, name) != 0)
             continue;
-        b->live = false;
+        end_box(b);
         b->reclaimed = true;
-        (void)snprintf(b->detail, sizeof(b->detail), "%s", detail);
+        (void)snprintf(b->i.detail, sizeof(b->i.detail), "%s", detail);
     }
     (void)pthread_mutex_unlock(&f->lock);
 }
@@ -402,7 +496,7 @@ void memcloud_hide(struct memcloud *f, const char *name, bool hidden)
 {
     (void)pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < f->n_boxes; i++) {
-        if (strcmp(f->boxes[i].name, name) == 0)
+        if (strcmp(f->boxes[i].i.name, name) == 0)
             f->boxes[i].hidden = hidden;
     }
     (void)pthread_mutex_unlock(&f->lock);
@@ -419,90 +513,9 @@ void memcloud_lose(struct memcloud *f, const char *name)
 {
     (void)pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < f->n_boxes; i++) {
-        if (strcmp(f->boxes[i].name, name) == 0)
-            f->boxes[i].live = false;
+        if (strcmp(f->boxes[i].i.name, name) == 0)
+            end_box(&f->boxes[i]);
     }
     (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
-}
-
-size_t memcloud_calls(struct memcloud *f, struct memcloud_call out[MEMCLOUD_MAX])
-{
-    size_t n;
-
-    (void)pthread_mutex_lock(&f->lock);
-    n = f->n_calls;
-    memcpy(out, f->calls, n * sizeof(*out));
-    (void)pthread_mutex_unlock(&f->lock);
-    return n;
-}
-
-static size_t count_live(const struct memcloud *f)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < f->n_boxes; i++)
-        n += f->boxes[i].live ? 1 : 0;
-    return n;
-}
-
-size_t memcloud_live(struct memcloud *f)
-{
-    size_t n;
-
-    (void)pthread_mutex_lock(&f->lock);
-    n = count_live(f);
-    (void)pthread_mutex_unlock(&f->lock);
-    return n;
-}
-
-size_t memcloud_made(struct memcloud *f)
-{
-    size_t n;
-
-    (void)pthread_mutex_lock(&f->lock);
-    n = f->n_boxes;
-    (void)pthread_mutex_unlock(&f->lock);
-    return n;
-}
-
-size_t memcloud_destroys(struct memcloud *f)
-{
-    size_t n;
-
-    (void)pthread_mutex_lock(&f->lock);
-    n = f->n_destroys;
-    (void)pthread_mutex_unlock(&f->lock);
-    return n;
-}
-
-static size_t count_calls(const struct memcloud *f)
-{
-    return f->n_calls;
-}
-
-static bool wait_for(struct memcloud *f, size_t (*count)(const struct memcloud *), size_t n, bool exact, int timeout_ms)
-{
-    struct timespec until;
-    bool reached;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
-    (void)pthread_mutex_lock(&f->lock);
-    while (!(reached = exact ? count(f) == n : count(f) >= n)) {
-        if (pthread_cond_timedwait(&f->changed, &f->lock, &until) != 0)
-            break;
-    }
-    (void)pthread_mutex_unlock(&f->lock);
-    return reached;
-}
-
-bool memcloud_wait_calls(struct memcloud *f, size_t n, int timeout_ms)
-{
-    return wait_for(f, count_calls, n, false, timeout_ms);
-}
-
-bool memcloud_wait_live(struct memcloud *f, size_t n, int timeout_ms)
-{
-    return wait_for(f, count_live, n, true, timeout_ms);
 }

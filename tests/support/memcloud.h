@@ -45,6 +45,23 @@ void memcloud_ignore_destroys(struct memcloud *f, int times);
 /* It powered itself off on a cloud where that does not end it: it lives on, stopped. */
 void memcloud_stop(struct memcloud *f, const char *name);
 
+/* What list gives: by default everything that lives and carries MEMCLOUD_DEPLOYMENT, wherever it is. */
+#define MEMCLOUD_DEPLOYMENT "test"
+struct memcloud_list {
+    size_t page;        /* instances on each; 0 = 100 */
+    size_t fail_page;   /* the one that fails, from 1; 0 = none */
+    enum err_kind kind; /* ... with this */
+    bool endless;       /* the same machines again and again */
+    int64_t stale_ms;   /* as it was so long ago: without what was made since, with what ended since */
+};
+void memcloud_list(struct memcloud *f, const struct memcloud_list *how);
+size_t memcloud_lists(struct memcloud *f); /* calls so far */
+/* From the first one on lists are of one region each (none named: the first). Before the engine starts. */
+void memcloud_region(struct memcloud *f, const char *region);
+/* A machine that nobody launched here; it runs unless its state is STOPPED. */
+void memcloud_put(struct memcloud *f, const struct instance *i, const char *deployment);
+bool memcloud_is_live(struct memcloud *f, const char *id);
+
 /* One launch call, as it came in. */
 struct memcloud_call {
     char name[64], token[96], instance_type[64], region[64];
