@@ -51,3 +51,16 @@ bool id_is_machine_name(const char *s)
     }
     return true;
 }
+
+int64_t id_machine_name_ms(const char *s)
+{
+    const char *ulid = s + strlen(ID_MACHINE_PREFIX);
+    int64_t ms = 0;
+
+    for (size_t i = 0; i < 10; i++) {
+        const char c = ulid[i], *digit = strchr(alphabet, c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c);
+
+        ms = ms * 32 + (digit != NULL ? digit - alphabet : 0);
+    }
+    return ms;
+}

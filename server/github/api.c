@@ -93,8 +93,13 @@ int github_installation_of(struct github *g, const char *repo, int64_t *out, str
     struct github_call c = {0};
     int64_t id;
 
-    if (path_repo(&path, repo, e))
+    if (strchr(repo, '/') == NULL) {
+        buf_adds(&path, "/orgs");
+        if (path_segments(&path, repo, e))
+            return err_wrap(e, "organisation \"%.100s\"", repo);
+    } else if (path_repo(&path, repo, e)) {
         return -1;
+    }
     buf_adds(&path, "/installation");
     if (get_json(g, &c, &path, &body, e))
         return -1;

@@ -14,7 +14,8 @@ struct github_repo {
     const char *repo;
 };
 
-/* apps/get-repo-installation: for payloads that did not name their installation. By JWT. */
+/* apps/get-repo-installation, for payloads that did not name their installation; of an organisation (no '/')
+ * apps/get-org-installation. By JWT. ERR_GONE: the App is not installed there. */
 int github_installation_of(struct github *g, const char *repo, int64_t *out, struct err *e) MUST_USE;
 
 /* repos/get */
@@ -70,6 +71,12 @@ struct github_runner {
 };
 int github_runner_find(struct github *g, const struct github_repo *r, const char *name, struct github_runner *out,
                        struct err *e) MUST_USE;
+
+/* The same calls without name=: each runner, all pages. each returning -1 stops with its error; a page that fails fails
+ * the call. */
+int github_runners_each(struct github *g, const struct github_repo *r,
+                        int (*each)(void *arg, const char *name, const struct github_runner *runner, struct err *e),
+                        void *arg, struct err *e) MUST_USE;
 
 /* actions/delete-self-hosted-runner-from-repo and -from-org. Gone already = 0; ERR_CONFLICT: it is running a job (422).
  * *shown = false: GitHub shows no such runner: it is gone, or we are not shown it any more (github_runner_find tells).

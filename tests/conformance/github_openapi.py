@@ -19,6 +19,9 @@ TOOL = os.path.join(os.environ.get("B", "build"), "tests/conformance/github_requ
 SCENARIOS = {
     "repo_get": ("repos/get", {"id": 1, "private": True, "archived": False}),
     "installation_of": ("apps/get-repo-installation", {"id": 1}),
+    "org_installation_of": ("apps/get-org-installation", {"id": 1}),
+    "runners_each": ("actions/list-self-hosted-runners-for-repo", {"runners": []}),
+    "org_runners_each": ("actions/list-self-hosted-runners-for-org", {"runners": []}),
     "run_get": ("actions/get-workflow-run", {"event": "push", "path": ".github/workflows/a.yml", "head_repository": None}),
     "file_get": ("repos/get-content", "runners: []"),
     "org_file_get": ("repos/get-content", "runners: []"),

@@ -80,6 +80,37 @@ static int installation_of(struct github *g, const json_t *answers, struct err *
     return github_installation_of(g, repo.repo, &id, e);
 }
 
+static const struct github_repo octo = {.installation_id = 77, .repo = "octo-org"};
+
+static int org_installation_of(struct github *g, const json_t *answers, struct err *e)
+{
+    int64_t id;
+
+    (void)answers;
+    return github_installation_of(g, octo.repo, &id, e);
+}
+
+static int see_runner(void *arg, const char *name, const struct github_runner *r, struct err *e)
+{
+    (void)arg;
+    (void)name;
+    (void)r;
+    (void)e;
+    return 0;
+}
+
+static int runners_each(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_runners_each(g, &repo, see_runner, NULL, e);
+}
+
+static int org_runners_each(struct github *g, const json_t *answers, struct err *e)
+{
+    (void)answers;
+    return github_runners_each(g, &octo, see_runner, NULL, e);
+}
+
 static int repo_get(struct github *g, const json_t *answers, struct err *e)
 {
     struct github_repo_info info;
@@ -374,6 +405,9 @@ static const struct {
     {"role_get", role_get},
     {"jitconfig", jitconfig},
     {"runner_find", runner_find},
+    {"runners_each", runners_each},
+    {"org_runners_each", org_runners_each},
+    {"org_installation_of", org_installation_of},
     {"runner_remove", runner_remove},
     {"org_jitconfig", org_jitconfig},
     {"org_runner_find", org_runner_find},

@@ -51,6 +51,21 @@ static void test_github_api__the_installation_is_looked_up_by_jwt(void **state)
     assert_int_equal(id, 4711);
 }
 
+static void test_github_api__an_organisation_s_installation_is_looked_up_by_its_name(void **state)
+{
+    AUTO_GHT struct ghtest t;
+    int64_t id = 0;
+    struct err e;
+
+    (void)state;
+    ght_start(&t, "");
+    ght_answer(&t, 200, "", "{\"id\":4712}");
+    assert_ok(github_installation_of(t.github, "octo-org", &id, &e), e);
+    assert_int_equal(id, 4712);
+    assert_asked(&t, 0, "GET", "/orgs/octo-org/installation");
+    assert_fails(github_installation_of(t.github, "..", &id, &e), ERR_INVALID, "organisation", e);
+}
+
 static void test_github_api__a_run_says_who_started_it_and_from_where(void **state)
 {
     AUTO_GHT struct ghtest t;
@@ -457,10 +472,64 @@ static void test_github_api__an_organisation_s_runners_are_asked_for_without_a_r
     assert_fails(github_runner_find(t.github, &climbing, "m", &runner, &e), ERR_INVALID, "organisation", e);
 }
 
+struct crowd {
+    size_t n, online;
+    char last[64];
+};
+
+static int count_runner(void *arg, const char *name, const struct github_runner *r, struct err *e)
+{
+    struct crowd *c = arg;
+
+    (void)e;
+    c->n++;
+    c->online += r->online ? 1 : 0;
+    (void)snprintf(c->last, sizeof(c->last), "%s", name);
+    return 0;
+}
+
+/* The text is the buffer's until the answer went out. */
+static void answer_runners(struct ghtest *t, struct buf *b, int from, int n)
+{
+    buf_addf(b, "{\"total_count\":101,\"runners\":[");
+    for (int i = from; i < from + n; i++)
+        buf_addf(b, "%s{\"id\":%d,\"name\":\"m%d\",\"status\":\"%s\",\"busy\":false}", i > from ? "," : "", i, i,
+                 i % 2 == 0 ? "online" : "offline");
+    buf_adds(b, "]}");
+    ght_answer(t, 200, "", b->p);
+}
+
+static void test_github_api__all_runners_are_listed_page_by_page(void **state)
+{
+    const struct github_repo repo = {.installation_id = GHT_INSTALLATION, .repo_id = 1, .repo = "octo/hello"};
+    AUTO_BUF struct buf first = BUF_INIT((size_t)64 * 1024), second = BUF_INIT(4096);
+    AUTO_GHT struct ghtest t;
+    struct crowd c = {.n = 0};
+    struct err e;
+
+    (void)state;
+    ght_start(&t, "");
+    answer_runners(&t, &first, 1, 100);
+    answer_runners(&t, &second, 101, 1);
+    assert_ok(github_runners_each(t.github, &repo, count_runner, &c, &e), e);
+    assert_int_equal(c.n, 101);
+    assert_int_equal(c.online, 50);
+    assert_string_equal(c.last, "m101");
+    assert_asked(&t, 0, "GET", "/repos/octo/hello/actions/runners?per_page=100&page=1");
+    assert_asked(&t, 1, "GET", "/repos/octo/hello/actions/runners?per_page=100&page=2");
+    ght_answer(&t, 200, "", first.p);
+    ght_answer(&t, 502, "", "");
+    assert_fails(github_runners_each(t.github, &repo, count_runner, &c, &e), ERR_RETRY, "502", e);
+    ght_answer(&t, 200, "", "{\"runners\":[{\"id\":1,\"status\":\"online\",\"busy\":false}]}");
+    assert_fails(github_runners_each(t.github, &repo, count_runner, &c, &e), ERR_RETRY, "name", e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_installation_is_looked_up_by_jwt),
+        T(an_organisation_s_installation_is_looked_up_by_its_name),
+        T(all_runners_are_listed_page_by_page),
         T(a_run_says_who_started_it_and_from_where),
         T(a_run_of_a_deleted_fork_has_no_head_repository),
         T(a_file_is_read_raw_at_a_commit),

@@ -113,6 +113,16 @@ static void test_id__other_names_are_not_taken_for_ours(void **state)
     }
 }
 
+static void test_id__a_machine_name_tells_when_it_was_made(void **state)
+{
+    char name[64];
+
+    (void)state;
+    clock_test_set(1700000000123);
+    id_machine_name(name);
+    assert_int_equal(id_machine_name_ms(name), 1700000000123);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_id__all_80_random_bits_vary),
         cmocka_unit_test(test_id__a_machine_name_suits_clouds_and_dns),
         cmocka_unit_test(test_id__other_names_are_not_taken_for_ours),
+        cmocka_unit_test_teardown(test_id__a_machine_name_tells_when_it_was_made, release),
     };
 
     return cmocka_run_group_tests_name("id", tests, NULL, NULL);
