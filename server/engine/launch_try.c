@@ -88,9 +88,8 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
     i->go = false;
     i->now = M_GONE;
     i->left = (struct breaker_found){.again_ms = 0};
-    if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e))
-        return -1;
-    if (store_machine_get(t, i->m->name, &now, &found, e))
+    if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e) || sweep_note(t, i->g, i->m, e) ||
+        store_machine_get(t, i->m->name, &now, &found, e))
         return -1;
     if (found)
         i->now = now.state;

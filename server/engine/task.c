@@ -5,6 +5,7 @@
 #include "server/engine/report.h"
 #include "server/engine/rerun.h"
 #include "server/engine/room.h"
+#include "server/engine/sweep.h"
 
 struct machine_read {
     const char *name;
@@ -85,6 +86,8 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return catch_up(g, task, next, e);
     case TASK_RERUN:
         return rerun_run(g, task, next, e);
+    case TASK_SWEEP:
+        return sweep_task(g, task, next, e);
     }
     return err_set(e, ERR_BUG, "a task of the unknown kind %d", (int)task->kind);
 }

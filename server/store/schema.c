@@ -310,8 +310,38 @@ static const char *const V12[] = {
     NULL,
 };
 
+/* Where a sweep looks, and what it found that no record explains (store_sweep.h). */
+static const char *const V13[] = {
+    "CREATE TABLE sweep_place ("
+    " id INTEGER PRIMARY KEY,"
+    " cloud TEXT NOT NULL,"
+    " region TEXT NOT NULL,"
+    " used_ms INTEGER NOT NULL,"
+    " swept_ms INTEGER NOT NULL,"
+    " UNIQUE (cloud, region))",
+    /* machines of an earlier version may be anywhere it launched */
+    "INSERT INTO sweep_place (cloud, region, used_ms, swept_ms)"
+    " SELECT cloud, region, max(launched_ms), 0 FROM machine WHERE launched_ms > 0 GROUP BY cloud, region",
+
+    "CREATE TABLE sweep_stray ("
+    " id INTEGER PRIMARY KEY,"
+    " place_id INTEGER NOT NULL,"
+    " cloud TEXT NOT NULL, region TEXT NOT NULL, instance_id TEXT NOT NULL,"
+    " name TEXT NOT NULL, repo TEXT NOT NULL,"
+    " job_id INTEGER NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
+    " part INTEGER NOT NULL,"
+    " mark INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL,"
+    " condemned_ms INTEGER NOT NULL,"
+    " asked_ms INTEGER NOT NULL,"
+    " UNIQUE (cloud, region, instance_id))",
+    "CREATE INDEX sweep_stray_place ON sweep_stray (place_id, first_ms)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3}, {4, V4}, {5, V5}, {6, V6}, {7, V7}, {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12},
+    {1, V1}, {2, V2}, {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},
+    {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13},
 };
 
 int64_t schema_newest(void)

@@ -124,7 +124,8 @@ int store_pull_drop(struct store_tx *t, const char *machine, struct err *e) MUST
 /* --- tasks ---------------------------------------------------------------------------------------------------- */
 
 /* SLOW, of a job: has it waited for long? SAY, of a report: tell the pull request. ROOM: who may have a machine now?
- * CATCH_UP: what does GitHub know that we do not? RERUN, of a run: its interrupted jobs, once it ended. */
+ * CATCH_UP: what does GitHub know that we do not? RERUN, of a run: its interrupted jobs, once it ended.
+ * SWEEP: what is there that no record explains? */
 enum task_kind {
     TASK_JOB = 1,
     TASK_MACHINE = 2,
@@ -133,6 +134,7 @@ enum task_kind {
     TASK_SAY = 5,
     TASK_ROOM = 6,
     TASK_CATCH_UP = 7,
+    TASK_SWEEP = 8,
     TASK_RERUN = 9
 };
 

@@ -336,7 +336,7 @@ void gh_api_get_installation(struct sim_github *g, struct gh_repo *unused, const
     const struct gh_repo *r = of_org ? NULL : gh_repo(g, rq->arg[0], rq->arg[1]);
 
     (void)unused;
-    answer_installation(g, of_org ? gh_org(g, rq->arg[0]) : r != NULL ? r->installation : NULL, rs);
+    answer_installation(g, of_org ? gh_org(g, rq->arg[0]) : r != NULL && !r->removed ? r->installation : NULL, rs);
 }
 
 void gh_api_get_installed(struct sim_github *g, struct gh_repo *unused, const struct sim_req *rq, struct sim_res *rs)
