@@ -57,9 +57,6 @@ struct task_next {
 typedef int task_run_fn(struct engine *g, const struct task *task, struct task_next *next, struct err *e);
 int task_run(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
-/* --- standing.c: what is done for ever, again and again: put when the engine starts */
-int standing_tx(struct store_tx *t, void *unused, struct err *e) MUST_USE;
-
 /* --- sweep.c: before a launch: where it goes will be looked for what it leaves */
 int sweep_note(struct store_tx *t, const struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 
