@@ -15,6 +15,7 @@ static const struct {
     {"check", "validate .cirun.yml files", cli_check},
     {"plan", "what a job with these labels would get", cli_plan},
     {"backup", "copy the store while the daemon runs", cli_backup},
+    {"sweep", "find machines by their tags, without the store; end the expired", cli_sweep},
     {"version", "print the version", cli_version},
 };
 

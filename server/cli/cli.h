@@ -12,6 +12,7 @@ int cli_serve(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_backup(int argc, char **argv);
+int cli_sweep(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* One option of a subcommand, for parsing and for --help. */

@@ -12,13 +12,16 @@
 
 #define SETTINGS_MAX ((size_t)256 * 1024)
 
+/* What is required: all; that clouds are told apart; nothing. */
+enum purpose { FOR_DAEMON, FOR_CLOUDS, OFFLINE };
+
 /* What one load works with. */
 struct loading {
     struct server_conf *c;
     struct yaml_doc *doc; /* NULL = no file */
     conf_getenv_fn *getenv_fn;
     void *getenv_arg;
-    bool offline; /* nothing is required */
+    enum purpose purpose;
 };
 
 void server_conf_free(struct server_conf *c)
@@ -200,7 +203,7 @@ static int load_cloud(const struct loading *l, const struct yaml_node *clouds, c
 
     if (find_cloud_section(l, clouds, ops, &section, &given, e))
         return -1;
-    if (!given && !l->offline && !ops->configured(&env))
+    if (!given && l->purpose != OFFLINE && !ops->configured(&env))
         return 0;
     if (l->c->n_clouds == SERVER_CONF_MAX_CLOUDS)
         return err_set(e, ERR_BUG, "more than %d clouds", SERVER_CONF_MAX_CLOUDS);
@@ -276,16 +279,20 @@ static int check_api_tokens(const struct server_conf *c, struct err *e)
     return 0;
 }
 
-static int check_server(const struct server_conf *c, struct err *e)
+static int check_deployment(const struct server_conf *c, struct err *e)
 {
     const char *name = conf_str(c->server, "deployment");
     size_t len = strlen(name);
 
-    if (check_api_tokens(c, e))
-        return -1;
-
     if (len < 1 || len > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
         return bad_value(c->server, "deployment", "expected 1 to 63 characters of a-z, 0-9 and '-'", e);
+    return 0;
+}
+
+static int check_server(const struct server_conf *c, struct err *e)
+{
+    if (check_api_tokens(c, e) || check_deployment(c, e))
+        return -1;
     if (!is_loopback(conf_str(c->server, "admin_listen")) && !conf_has(c->server, "admin_token"))
         return bad_value(c->server, "admin_listen",
                          "others can reach this address, so server.admin_token ($MUSTER_ADMIN_TOKEN) is required", e);
@@ -351,18 +358,18 @@ static int load_all(const struct loading *l, struct err *e)
         load_section(l, "policy", server_conf_policy_keys, yaml_get(root, "policy"), &c->policy, e) ||
         load_clouds(l, yaml_get(root, "clouds"), e))
         return -1;
-    if (l->offline)
-        return 0;
+    if (l->purpose != FOR_DAEMON)
+        return l->purpose == FOR_CLOUDS ? check_deployment(c, e) : 0;
     return check_github(c, e) || check_server(c, e) || check_store(c, e) || check_limits(c, e) || check_policy(c, e)
                ? -1
                : 0;
 }
 
-static int load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, bool offline, struct server_conf **out,
-                struct err *e)
+static int load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, enum purpose purpose,
+                struct server_conf **out, struct err *e)
 {
     AUTO(server_conf_free_ptr) struct server_conf *c = mem_zalloc(sizeof(*c));
-    struct loading l = {.c = c, .getenv_fn = getenv_fn, .getenv_arg = getenv_arg, .offline = offline};
+    struct loading l = {.c = c, .getenv_fn = getenv_fn, .getenv_arg = getenv_arg, .purpose = purpose};
     int rc;
 
     if (read_settings(file, &l, e))
@@ -379,11 +386,17 @@ static int load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, b
 int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
                      struct err *e)
 {
-    return load(file, getenv_fn, getenv_arg, false, out, e);
+    return load(file, getenv_fn, getenv_arg, FOR_DAEMON, out, e);
 }
 
 int server_conf_load_offline(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
                              struct err *e)
 {
-    return load(file, getenv_fn, getenv_arg, true, out, e);
+    return load(file, getenv_fn, getenv_arg, OFFLINE, out, e);
+}
+
+int server_conf_load_clouds(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
+                            struct err *e)
+{
+    return load(file, getenv_fn, getenv_arg, FOR_CLOUDS, out, e);
 }

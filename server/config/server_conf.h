@@ -33,6 +33,9 @@ int server_conf_load(const char *file, conf_getenv_fn *getenv_fn, void *getenv_a
  * nothing is required. */
 int server_conf_load_offline(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
                              struct err *e) MUST_USE;
+/* The clouds that are on, as server_conf_load has them, where nothing else is required: GitHub's App may be missing. */
+int server_conf_load_clouds(const char *file, conf_getenv_fn *getenv_fn, void *getenv_arg, struct server_conf **out,
+                            struct err *e) MUST_USE;
 void server_conf_free(struct server_conf *c); /* accepts NULL */
 
 /* The tables, for help texts and the example settings' check. Fills at most max entries; returns how many there are. */

@@ -1,8 +1,8 @@
 /* What a list showed and no record explains: judged, condemned, ended. sweep.h has the rules. */
 #include "server/engine/sweep.h"
+#include "server/engine/sweep_ask.h"
 
 #include "server/base/clock.h"
-#include "server/base/id.h"
 #include "server/base/log.h"
 #include "server/base/metric.h"
 
@@ -148,47 +148,21 @@ static int64_t deadline_ms(const struct ending *d)
     return (d->s.created_ms > 0 ? d->s.created_ms : d->s.first_ms) + life;
 }
 
-/* Whose its runner is: by its record, else by its tag. */
-static int find_owner(struct ending *d, struct github_repo *out, struct err *e)
-{
-    if (d->recorded) {
-        *out = machine_repo(&d->m);
-        return 0;
-    }
-    if (!id_is_machine_name(d->s.name))
-        return err_set(e, ERR_INVALID, "\"%.60s\" is no name of a runner of ours", d->s.name);
-    if (d->s.repo[0] == '\0' || (strchr(d->s.repo, '/') == NULL && strchr(d->s.repo, '_') != NULL))
-        return err_set(e, ERR_INVALID, "its tags do not tell exactly whose it is");
-    *out = (struct github_repo){.repo = d->s.repo};
-    return github_installation_of(d->g->c.github, d->s.repo, &out->installation_id, e);
-}
-
-enum use { USE_NONE, USE_BUSY, USE_UNHEARD };
-
 /* Has its runner a job? One that has none goes first: from then on it can be given none. */
-static enum use ask_github(struct ending *d)
+static enum sweep_use ask_github(struct ending *d)
 {
-    struct github_repo repo;
-    struct github_runner r = {0};
+    struct github_repo owner = d->recorded ? machine_repo(&d->m) : (struct github_repo){0};
+    struct sweep_question q = {.github = d->g->c.github,
+                               .name = d->s.name,
+                               .owner = d->recorded ? &owner : NULL,
+                               .repo = d->s.repo,
+                               .remove = true};
     struct err cause;
+    enum sweep_use use = sweep_ask(&q, &d->why, &cause);
 
-    if (find_owner(d, &repo, &cause) == 0) {
-        if (github_runner_find(d->g->c.github, &repo, d->s.name, &r, &cause)) {
-            if (cause.kind == ERR_GONE) {
-                d->why = "GitHub knows no runner of its name";
-                return USE_NONE;
-            }
-        } else if (r.busy) {
-            return USE_BUSY;
-        } else if (github_runner_remove(d->g->c.github, &repo, r.id, &cause) == 0) {
-            d->why = "its runner had no job and was removed";
-            return USE_NONE;
-        } else if (cause.kind == ERR_CONFLICT) {
-            return USE_BUSY;
-        }
-    }
-    log_info(EV("sweep.unheard"), FS("machine", d->s.name), FS("instance", d->s.instance_id), FE(&cause));
-    return USE_UNHEARD;
+    if (use == SWEEP_UNHEARD)
+        log_info(EV("sweep.unheard"), FS("machine", d->s.name), FS("instance", d->s.instance_id), FE(&cause));
+    return use;
 }
 
 /* *wait_ms: when to ask again. */
@@ -201,16 +175,16 @@ static bool may_end(struct ending *d, const struct instance *seen, int64_t *wait
         return true;
     *wait_ms = BUSY_MS;
     switch (ask_github(d)) {
-    case USE_NONE:
+    case SWEEP_IDLE:
         return true;
-    case USE_BUSY:
+    case SWEEP_BUSY:
         d->why = "its lifetime is long over, and no job of GitHub's lasts so long";
         if (d->now_ms >= over_ms + JOB_MAX_MS)
             return true;
         log_warn(EV("sweep.busy"), FS("machine", d->s.name), FS("cloud", d->s.cloud), FS("instance", d->s.instance_id),
                  FS("reason", "no record explains it, but GitHub says that its runner has a job: it is left alone"));
         return false;
-    case USE_UNHEARD:
+    case SWEEP_UNHEARD:
         break;
     }
     d->why = d->what == SWEEP_ENDED ? "its end was decided before" : "its lifetime is over";

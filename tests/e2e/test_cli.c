@@ -85,8 +85,11 @@ static void test_cli__usage_errors_exit_with_2(void **state)
 
 static void test_cli__help_exits_with_0_everywhere(void **state)
 {
-    static const char *const cases[][3] = {
-        {"--help", NULL}, {"serve", "--help", NULL}, {"check", "--help", NULL}, {"version", "-h", NULL}};
+    static const char *const cases[][3] = {{"--help", NULL},
+                                           {"serve", "--help", NULL},
+                                           {"check", "--help", NULL},
+                                           {"sweep", "--help", NULL},
+                                           {"version", "-h", NULL}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
