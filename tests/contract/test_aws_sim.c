@@ -280,6 +280,26 @@ static void test_aws_sim__the_list_holds_what_lives(void **state)
     account_close(&a);
 }
 
+static int keep_region(void *arg, const char *region, struct err *e)
+{
+    (void)e;
+    (void)snprintf(arg, 64, "%s", region);
+    return 0;
+}
+
+static void test_aws_sim__the_regions_are_those_that_the_account_may_use(void **state)
+{
+    struct account a;
+    char region[64] = "";
+    struct err e;
+
+    (void)state;
+    account_open(&a, &(struct sim_ec2_conf){0}, NULL, 0);
+    assert_ok(a.ops->regions(a.p, keep_region, region, &e), e);
+    assert_string_equal(region, "us-east-1");
+    account_close(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_aws_sim__a_role_is_assumed_before_anything_is_asked),
         cmocka_unit_test(test_aws_sim__a_machine_not_visible_yet_is_found_later_by_name),
         cmocka_unit_test(test_aws_sim__the_list_holds_what_lives),
+        cmocka_unit_test(test_aws_sim__the_regions_are_those_that_the_account_may_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

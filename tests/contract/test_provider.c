@@ -187,6 +187,57 @@ static void test_provider__the_list_has_every_machine_of_all_pages_once(void **s
     }
 }
 
+static int see_owner(void *arg, const struct instance *i, struct err *e)
+{
+    (void)e;
+    *(struct instance *)arg = *i;
+    return 0;
+}
+
+/* Without a store the tags are all that is known of a machine. */
+static void test_provider__the_list_tells_whose_a_machine_is_and_when_it_expires(void **state)
+{
+    struct bed *b = *state;
+    struct instance i = {.job_id = -1};
+    struct err e;
+
+    fill_cloud(b, 1);
+    assert_ok(b->ops->list(b->p, b->d->region, see_owner, &i, &e), e);
+    assert_string_equal(i.repo, "octo/hello");
+    assert_int_equal(i.job_id, 42);
+    assert_int_equal(i.expires_ms, INT64_C(1714572000000));
+    assert_false(i.part);
+}
+
+struct regions {
+    size_t n;
+    bool own;
+    const char *wanted;
+};
+
+static int see_region(void *arg, const char *region, struct err *e)
+{
+    struct regions *r = arg;
+
+    (void)e;
+    r->n++;
+    r->own = r->own || strcmp(region, r->wanted) == 0;
+    return 0;
+}
+
+static void test_provider__its_regions_are_told_where_lists_are_of_one(void **state)
+{
+    struct bed *b = *state;
+    struct regions r = {.wanted = b->d->region};
+    struct err e;
+
+    if (b->ops->regions == NULL)
+        return; /* its lists are of all */
+    assert_ok(b->ops->regions(b->p, see_region, &r, &e), e);
+    assert_true(r.n > 1);
+    assert_true(r.own);
+}
+
 static void test_provider__the_list_leaves_out_what_ended_and_what_others_own(void **state)
 {
     struct bed *b = *state;
@@ -483,6 +534,8 @@ int main(void)
         SUITE_TEST(test_provider__destroying_twice_succeeds_and_describes_as_gone),
         SUITE_TEST(test_provider__what_the_cloud_never_heard_of_is_gone),
         SUITE_TEST(test_provider__the_list_has_every_machine_of_all_pages_once),
+        SUITE_TEST(test_provider__the_list_tells_whose_a_machine_is_and_when_it_expires),
+        SUITE_TEST(test_provider__its_regions_are_told_where_lists_are_of_one),
         SUITE_TEST(test_provider__the_list_leaves_out_what_ended_and_what_others_own),
         SUITE_TEST(test_provider__a_fault_on_the_second_page_fails_the_list),
         SUITE_TEST(test_provider__the_caller_can_stop_the_list),

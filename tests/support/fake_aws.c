@@ -43,7 +43,9 @@ static void add_machine(struct buf *b, const struct fake_machine *m)
              m->id, m->gone ? 48 : 16, m->gone ? "terminated" : "running");
     buf_addf(b, "<item><key>muster-machine</key><value>%s</value></item>", m->name);
     buf_addf(b, "<item><key>muster-deployment</key><value>%s</value></item>", m->deployment);
-    buf_adds(b, "<item><key>muster-expires</key><value>1714572000</value></item></tagSet></item>");
+    buf_adds(b, "<item><key>muster-job</key><value>42</value></item>"
+                "<item><key>muster-repository</key><value>octo/hello</value></item>"
+                "<item><key>muster-expires</key><value>1714572000</value></item></tagSet></item>");
 }
 
 /* A tag of the first TagSpecification. */
@@ -199,6 +201,10 @@ static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *a
         raw_answer(answer, 200, "", "<DescribeSpotPriceHistoryResponse/>");
     else if (strcmp(action, "RunInstances") == 0)
         run_instances(c, r->body, answer);
+    else if (strcmp(action, "DescribeRegions") == 0)
+        raw_answer(answer, 200, "",
+                   "<DescribeRegionsResponse><regionInfo><item><regionName>us-east-1</regionName></item><item>"
+                   "<regionName>eu-west-1</regionName></item></regionInfo></DescribeRegionsResponse>");
     else if (strcmp(action, "DescribeInstances") == 0)
         describe(c, r->body, answer);
     else if (strcmp(action, "TerminateInstances") == 0)

@@ -45,8 +45,8 @@ static bool is_there(const struct fake_machine *m)
 
 static json_t *tags_of(const struct fake_machine *m)
 {
-    return json_pack("{s:s, s:s, s:s}", "muster-machine", m->name, "muster-deployment", m->deployment, "Muster-Expires",
-                     "1714572000");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "muster-machine", m->name, "muster-deployment", m->deployment,
+                     "Muster-Expires", "1714572000", "muster-job", "42", "muster-repository", "octo/hello");
 }
 
 static json_t *error_of(const struct fake_machine *m)

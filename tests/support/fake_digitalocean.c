@@ -24,9 +24,10 @@ static json_t *droplet(const struct fake_machine *m)
 
     (void)snprintf(machine, sizeof(machine), "muster-machine:%s", m->name);
     (void)snprintf(deployment, sizeof(deployment), "muster-deployment:%s", m->deployment);
-    return json_pack("{s:I, s:s, s:s, s:s, s:{s:s}, s:[s, s, s]}", "id", (json_int_t)strtoll(m->id, NULL, 10), "name",
-                     m->name, "status", "active", "created_at", "2024-05-01T14:00:00Z", "region", "slug", "nyc3",
-                     "tags", machine, deployment, "muster-expires:1714572000");
+    return json_pack("{s:I, s:s, s:s, s:s, s:{s:s}, s:[s, s, s, s, s]}", "id", (json_int_t)strtoll(m->id, NULL, 10),
+                     "name", m->name, "status", "active", "created_at", "2024-05-01T14:00:00Z", "region", "slug",
+                     "nyc3", "tags", machine, deployment, "muster-expires:1714572000", "muster-job:42",
+                     "muster-repository:octo_hello");
 }
 
 /* The value of a tag "KEY:VALUE" of a body. */

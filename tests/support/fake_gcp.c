@@ -34,10 +34,10 @@ static void not_found(const char *path, struct buf *answer)
 
 static json_t *instance(const struct fake_machine *m)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s}}", "kind", "compute#instance", "name", m->name,
-                     "status", m->doom != NULL ? "STAGING" : "RUNNING", "zone", ZONE_URL, "creationTimestamp",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "kind", "compute#instance", "name",
+                     m->name, "status", m->doom != NULL ? "STAGING" : "RUNNING", "zone", ZONE_URL, "creationTimestamp",
                      "2024-05-01T07:00:00.000-07:00", "labels", TAG_MACHINE, m->name, TAG_DEPLOYMENT, m->deployment,
-                     TAG_EXPIRES, "1714572000");
+                     TAG_EXPIRES, "1714572000", TAG_JOB, "42", TAG_REPOSITORY, "octo_hello");
 }
 
 /* number: of the machine that it is about, from 1 */

@@ -19,9 +19,9 @@ static void refuse(const char *text, struct buf *answer)
 /* A host has no regions: the field holds which GPUs a machine has. */
 static json_t *labels_of(const struct fake_machine *m)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", TAG_MACHINE, m->name, TAG_DEPLOYMENT, m->deployment,
-                     TAG_EXPIRES, "1714572000", "muster-token", m->token, "muster-type", m->type, "muster-gpus",
-                     m->region[0] != '\0' ? m->region : NULL);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", TAG_MACHINE, m->name, TAG_DEPLOYMENT, m->deployment,
+                     TAG_EXPIRES, "1714572000", TAG_JOB, "42", TAG_REPOSITORY, "octo/hello", "muster-token", m->token,
+                     "muster-type", m->type, "muster-gpus", m->region[0] != '\0' ? m->region : NULL);
 }
 
 static json_t *listed(const struct fake_machine *m)

@@ -67,10 +67,10 @@ static void networks(struct buf *answer)
 
 static json_t *server(const struct fake_machine *m)
 {
-    json_t *doc =
-        json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:n}", "id", m->id, "name", m->name, "created",
-                  "2024-05-01T14:00:00Z", "status", m->doom != NULL ? "ERROR" : "ACTIVE", "metadata", TAG_MACHINE,
-                  m->name, TAG_DEPLOYMENT, m->deployment, TAG_EXPIRES, "1714572000", "OS-EXT-STS:task_state");
+    json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}, s:n}", "id", m->id, "name", m->name,
+                            "created", "2024-05-01T14:00:00Z", "status", m->doom != NULL ? "ERROR" : "ACTIVE",
+                            "metadata", TAG_MACHINE, m->name, TAG_DEPLOYMENT, m->deployment, TAG_EXPIRES, "1714572000",
+                            TAG_JOB, "42", TAG_REPOSITORY, "octo/hello", "OS-EXT-STS:task_state");
 
     if (m->doom != NULL) {
         AUTO_FREE char *text = fake_fixture("openstack", m->doom->fixture);

@@ -22,11 +22,12 @@ static void not_found(struct buf *answer)
 
 static json_t *instance(const struct fake_machine *m)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s}}", "id", m->id, "displayName", m->name,
-                     "compartmentId", "ocid1.compartment.oc1..aaaac", "availabilityDomain", "Uocm:EU-FRANKFURT-1-AD-1",
-                     "lifecycleState", m->gone ? "TERMINATED" : "RUNNING", "region", "eu-frankfurt-1", "timeCreated",
-                     "2024-05-01T14:00:00.123Z", "freeformTags", "muster-machine", m->name, "muster-deployment",
-                     m->deployment, "muster-expires", "1714572000");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "id", m->id, "displayName",
+                     m->name, "compartmentId", "ocid1.compartment.oc1..aaaac", "availabilityDomain",
+                     "Uocm:EU-FRANKFURT-1-AD-1", "lifecycleState", m->gone ? "TERMINATED" : "RUNNING", "region",
+                     "eu-frankfurt-1", "timeCreated", "2024-05-01T14:00:00.123Z", "freeformTags", "muster-machine",
+                     m->name, "muster-deployment", m->deployment, "muster-expires", "1714572000", "muster-job", "42",
+                     "muster-repository", "octo/hello");
 }
 
 static void create(struct fake_cloud *c, const struct raw_request *r, struct buf *answer)
@@ -107,6 +108,12 @@ static void act(struct fake_cloud *c, const struct raw_request *r, struct buf *a
         fake_json(answer, 200, "",
                   json_pack("[{s:s}, {s:s}, {s:s}]", "name", "Uocm:EU-FRANKFURT-1-AD-1", "name",
                             "Uocm:EU-FRANKFURT-1-AD-2", "name", "Uocm:EU-FRANKFURT-1-AD-3"));
+    else if (fake_is(r, "GET", VERSION "/tenancies/*/regionSubscriptions"))
+        fake_json(answer, 200, "",
+                  json_pack("[{s:s, s:s, s:s, s:b}, {s:s, s:s, s:s, s:b}, {s:s, s:s, s:s, s:b}]", "regionKey", "FRA",
+                            "regionName", "eu-frankfurt-1", "status", "READY", "isHomeRegion", 1, "regionKey", "IAD",
+                            "regionName", "us-ashburn-1", "status", "READY", "isHomeRegion", 0, "regionKey", "LHR",
+                            "regionName", "uk-london-1", "status", "IN_PROGRESS", "isHomeRegion", 0));
     else if (fake_is(r, "GET", VERSION "/images"))
         fake_json(answer, 200, "",
                   json_pack("[o, o, o]",

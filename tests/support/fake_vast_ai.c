@@ -26,6 +26,8 @@ static json_t *instance(const struct fake_machine *m)
     label_pack(&label, "muster-deployment", m->deployment);
     label_pack(&label, "muster-machine", m->name);
     label_pack(&label, "muster-expires", "1714572000");
+    label_pack(&label, "muster-job", "42");
+    label_pack(&label, "muster-repository", "octo/hello");
     doc = json_pack("{s:I, s:s, s:s, s:s, s:s, s:f, s:s, s:n, s:b}", "id", (json_int_t)strtoll(m->id, NULL, 10),
                     "label", label.p, "actual_status", "running", "intended_status", "running", "status_msg",
                     "success, running ubuntu", "start_date", 1714568400.25, "geolocation", "California, US",
