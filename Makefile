@@ -35,7 +35,7 @@ TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all deps docs test chaos test-openstack lint format demo bench fuzz check-all install clean help
+.PHONY: all deps docs test chaos test-openstack lint format demo kills soak bench fuzz check-all install clean help
 .SECONDARY: $(GEN)
 all: $(B)/muster
 
@@ -87,7 +87,12 @@ $(REPLAYS): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/repla
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS) $(B)/tests/chaos/chaos
+# Before the C library of a daemon under test; sanitizers stay out of it.
+$(B)/preload.so: tests/preload/preload.c tests/preload/shim.h
+	@mkdir -p $(@D)
+	$(CC) -I. -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $<
+
+build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS) $(B)/tests/chaos/chaos $(B)/preload.so
 
 test: lint build-tests ## lint, unit, contract and end-to-end tests
 	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
@@ -112,6 +117,12 @@ docs: $(B)/muster ## rewrite what is made from the table of keys: deploy/schema,
 
 demo: $(B)/muster $(addprefix $(B)/tests/sim/,github ec2 demo) ## the founding story on this machine, no account anywhere
 	@B=$(B) bash tests/sim/demo.sh
+
+kills: $(B)/muster $(B)/preload.so $(B)/tests/e2e/kills ## N=1000 SEED=1: real kills at random moments, counted against the simulators
+	@B=$(B) KILLS=$(or $(N),1000) KILLS_SEED=$(or $(SEED),1) $(B)/tests/e2e/kills
+
+soak: $(B)/muster $(B)/preload.so $(B)/tests/e2e/soak ## N=10000 jobs in S=180 seconds, an hour of the daemon: what it holds stays flat
+	@B=$(B) SOAK_JOBS=$(N) SOAK_SECONDS=$(S) SOAK_SEED=$(SEED) $(B)/tests/e2e/soak
 
 bench: build-tests ## measured aims, as ratios
 	@B=$(B) bash tests/bench/bench.sh

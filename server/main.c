@@ -1,4 +1,5 @@
 /* The subcommands' front door. */
+#include "server/base/json.h"
 #include "server/cli/cli.h"
 
 #include <malloc.h>
@@ -49,6 +50,7 @@ int main(int argc, char **argv)
 {
     protect();
     tune_memory();
+    js_begin();
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;

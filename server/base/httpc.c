@@ -63,11 +63,16 @@ static char *ca_path(const char *configured)
     return mem_strdup(curl_version_info(CURLVERSION_NOW)->cainfo);
 }
 
+static void *grow(void *p, size_t size)
+{
+    return mem_realloc_array(p, size, 1);
+}
+
 struct httpc *httpc_new(const struct httpc_conf *c)
 {
     struct httpc *h = mem_zalloc(sizeof(*h));
 
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, free, grow, mem_strdup, mem_calloc);
     /* OpenSSL writes to sockets without MSG_NOSIGNAL, and curl leaves signals alone when told to (CURLOPT_NOSIGNAL). */
     (void)signal(SIGPIPE, SIG_IGN);
     h->user_agent = mem_strdup(c->user_agent);

@@ -1,8 +1,15 @@
 #include "server/base/json.h"
 
+#include "server/base/mem.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+void js_begin(void)
+{
+    json_set_alloc_funcs(mem_alloc, free);
+}
 
 void js_free_ptr(json_t **j)
 {

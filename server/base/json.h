@@ -16,6 +16,9 @@
 #define AUTO_JSON AUTO(js_free_ptr)
 void js_free_ptr(json_t **j);
 
+/* At the start of the program: jansson's refused allocations end it (mem.h), instead of passing for bad JSON. */
+void js_begin(void);
+
 /* Parse a whole text; duplicate keys, trailing text, NULs in strings and a depth over jansson's limit are refused with
  * line and column. */
 int js_parse(const char *text, size_t len, json_t **out, struct err *e) MUST_USE;

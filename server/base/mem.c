@@ -5,13 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+void mem_refused(void)
+{
+    (void)fputs("muster: out of memory; ending, work resumes from the store at the next start\n", stderr);
+    abort();
+}
+
 static void *checked(void *p)
 {
-    if (p == NULL) {
-        (void)fputs("muster: out of memory; ending, work resumes from the store at the next start\n", stderr);
-        abort();
-    }
+    if (p == NULL)
+        mem_refused();
     return p;
+}
+
+void *mem_alloc(size_t size)
+{
+    return checked(malloc(size > 0 ? size : 1));
 }
 
 void *mem_zalloc(size_t size)

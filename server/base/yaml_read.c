@@ -157,7 +157,11 @@ static int parser_fault(struct reader *r)
 static int next_event(struct reader *r, yaml_event_t *ev)
 {
     yaml_event_delete(ev);
-    return yaml_parser_parse(&r->parser, ev) ? 0 : parser_fault(r);
+    if (yaml_parser_parse(&r->parser, ev))
+        return 0;
+    if (r->parser.error == YAML_MEMORY_ERROR)
+        mem_refused();
+    return parser_fault(r);
 }
 
 /* Is the tag one that this kind of node may carry? *is_text: the tag makes the scalar a string. */
@@ -472,7 +476,7 @@ static int run_parser(struct reader *r, const struct yaml_node **root)
     int rc;
 
     if (!yaml_parser_initialize(&r->parser))
-        return err_set(r->e, ERR_BUG, "%s: cannot start the YAML parser", r->file);
+        mem_refused(); /* it has no other reason */
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text, r->len);
     rc = read_stream(r, root);

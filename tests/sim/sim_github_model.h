@@ -105,8 +105,9 @@ struct gh_delivery {
     char guid[37];
     const char *event; /* literal or raw's */
     struct gh_event what;
-    bool redelivery, done, throttled;
-    int status_code; /* 0 = no answer */
+    bool redelivery, done, throttled, succeeded; /* succeeded, open: kept by the first of a guid for all of them */
+    int status_code, open;                       /* 0 = no answer; attempts that wait or are under way */
+    struct gh_delivery *first;                   /* of this guid */
 };
 
 struct gh_download {
@@ -146,17 +147,15 @@ struct sim_github {
     struct gh_runner **runners; /* index = id - GH_FIRST_RUNNER */
     size_t n_runners;
     struct gh_token **tokens;
-    size_t n_tokens;
     struct gh_delivery **deliveries; /* index = id - GH_FIRST_DELIVERY */
     size_t n_deliveries;
     struct gh_member *members, *roles;
     size_t n_members, n_roles;
     struct gh_check **checks; /* index = id - GH_FIRST_CHECK */
-    size_t n_checks;
+    size_t n_checks, n_tokens;
     struct gh_status **statuses;
-    size_t n_statuses;
     struct gh_download *downloads;
-    size_t n_downloads;
+    size_t n_downloads, n_statuses;
     struct buf runner_archive;
     size_t pending, completed, cancelled;
     struct gh_lies lies;

@@ -151,6 +151,8 @@ static void settle(struct sim_github *g, int64_t id, int status, int64_t took_ms
     d->status_code = status;
     d->took_ms = took_ms;
     d->delivered_ms = gh_now_ms(g);
+    d->first->open--;
+    d->first->succeeded = d->first->succeeded || (status >= 200 && status < 400);
     g->pending--;
     if (status < 200 || status > 299)
         gh_story(g, "webhook %s %s \"%s\" was answered %d", d->event, d->what.action != NULL ? d->what.action : "",
@@ -302,6 +304,7 @@ struct gh_delivery *gh_delivery_new(struct sim_github *g, const char *event)
 
     d->id = GH_FIRST_DELIVERY + (int64_t)g->n_deliveries;
     d->event = event;
+    d->first = d;
     d->delivered_ms = gh_now_ms(g);
     sim_rng_guid(&g->rng, d->guid);
     g->deliveries = mem_realloc_array(g->deliveries, g->n_deliveries + 1, sizeof(struct gh_delivery *));
@@ -309,10 +312,11 @@ struct gh_delivery *gh_delivery_new(struct sim_github *g, const char *event)
     return d;
 }
 
-static void schedule(struct sim_github *g, const struct gh_delivery *d)
+static void schedule(struct sim_github *g, struct gh_delivery *d)
 {
     int64_t ms = g->hook.delay_ms;
 
+    d->first->open++;
     if (g->hook.reorder_ms > 0)
         ms += (int64_t)(sim_rng_unit(&g->rng) * g->hook.reorder_ms);
     g->pending++;
@@ -331,6 +335,7 @@ struct gh_delivery *gh_redeliver(struct sim_github *g, const struct gh_delivery 
     n->what.runner_name = mem_strdup(d->what.runner_name);
     n->what.raw = mem_strdup(d->what.raw);
     n->redelivery = true;
+    n->first = d->first;
     schedule(g, n);
     return n;
 }
@@ -400,18 +405,6 @@ void sim_github_webhook_done(struct sim_github *g, int64_t id, int status)
     settle(g, id, status, 0);
 }
 
-static bool succeeded(const struct sim_github *g, const char *guid)
-{
-    for (size_t i = 0; i < g->n_deliveries; i++) {
-        const struct gh_delivery *d = g->deliveries[i];
-        bool good = !d->done || (d->status_code >= 200 && d->status_code < 400);
-
-        if (good && strcmp(d->guid, guid) == 0)
-            return true;
-    }
-    return false;
-}
-
 void sim_github_redeliver_failed(struct sim_github *g)
 {
     size_t n;
@@ -419,7 +412,7 @@ void sim_github_redeliver_failed(struct sim_github *g)
     gh_lock(g);
     n = g->n_deliveries;
     for (size_t i = 0; i < n; i++)
-        if (!succeeded(g, g->deliveries[i]->guid))
+        if (!g->deliveries[i]->first->succeeded && g->deliveries[i]->first->open == 0)
             (void)gh_redeliver(g, g->deliveries[i]);
     gh_unlock(g);
 }

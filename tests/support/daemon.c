@@ -148,21 +148,28 @@ static int number_after(const struct daemon_child *d, const char *key)
     return at != NULL ? (int)strtol(at + strlen(key), NULL, 10) : 0;
 }
 
-struct daemon_child *daemon_start(const char *const *env)
+bool daemon_listens(struct daemon_child *d)
 {
-    struct daemon_child *d = daemon_spawn(env, NULL);
-
-    if (!daemon_wait_log(d, "\"server.started\"", 60000)) {
-        (void)fprintf(stderr, "the daemon did not start:\n%s\n", d->log.p != NULL ? d->log.p : "(it said nothing)");
-        (void)daemon_stop(d, SIGKILL);
-        return NULL;
-    }
+    if (!daemon_wait_log(d, "\"server.started\"", 60000))
+        return false;
     (void)pthread_mutex_lock(&d->lock);
     while (strchr(find_line(d, "\"server.started\""), '\n') == NULL && !d->ended)
         (void)pthread_cond_wait(&d->grew, &d->lock);
     d->port = number_after(d, "\"port\":");
     d->admin_port = number_after(d, "\"admin_port\":");
     (void)pthread_mutex_unlock(&d->lock);
+    return d->port > 0;
+}
+
+struct daemon_child *daemon_start(const char *const *env)
+{
+    struct daemon_child *d = daemon_spawn(env, NULL);
+
+    if (!daemon_listens(d)) {
+        (void)fprintf(stderr, "the daemon did not start:\n%s\n", d->log.p != NULL ? d->log.p : "(it said nothing)");
+        (void)daemon_stop(d, SIGKILL);
+        return NULL;
+    }
     return d;
 }
 

@@ -14,7 +14,9 @@ struct daemon_child;
 /* env: "NAME=value" entries, ended by NULL; nothing else is inherited but PATH. args after "serve", ended by NULL (or
  * NULL). Returns at once. */
 struct daemon_child *daemon_spawn(const char *const *env, const char *const *args);
-/* As daemon_spawn, then waits until it listens; NULL when it ended instead (its log was printed). */
+/* Waits until it listens; false: it ended instead. */
+bool daemon_listens(struct daemon_child *d);
+/* Both; NULL when it ended instead (its log was printed). */
 struct daemon_child *daemon_start(const char *const *env);
 
 int daemon_port(const struct daemon_child *d);
