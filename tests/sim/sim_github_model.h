@@ -53,8 +53,7 @@ struct gh_repo {
 struct gh_run {
     int64_t id, head_repo_id, created_ms;
     struct gh_repo *repo;
-    int attempt, deleted;
-    bool cancelled; /* by a person, in this attempt */
+    int attempt, deleted, cancelled; /* cancelled: by a person, in this attempt */
     char *workflow, *path, *event, *actor, *triggering_actor, *head_branch, *head_sha;
 };
 

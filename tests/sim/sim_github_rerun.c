@@ -51,7 +51,7 @@ static bool of_attempt(const struct gh_job *j, const struct gh_run *r)
 
 bool gh_run_completed(struct sim_github *g, const struct gh_run *r, const char **conclusion)
 {
-    bool failed = false, cancelled = r->cancelled;
+    bool failed = false, cancelled = r->cancelled != 0;
 
     for (size_t i = 0; i < g->n_jobs; i++) {
         const struct gh_job *j = g->jobs[i];
@@ -63,7 +63,7 @@ bool gh_run_completed(struct sim_github *g, const struct gh_run *r, const char *
         failed = failed || is(j, "failure") || is(j, "timed_out");
         cancelled = cancelled || is(j, "cancelled");
     }
-    *conclusion = r->cancelled ? "cancelled" : failed ? "failure" : cancelled ? "cancelled" : "success";
+    *conclusion = r->cancelled != 0 ? "cancelled" : failed ? "failure" : cancelled ? "cancelled" : "success";
     return true;
 }
 
@@ -98,7 +98,7 @@ static void run_again(struct sim_github *g, struct gh_run *r, const struct gh_jo
     size_t n = g->n_jobs;
     int before = r->attempt++;
 
-    r->cancelled = false;
+    r->cancelled = 0;
     gh_story(g, "run %lld begins again, attempt %d", (long long)r->id, r->attempt);
     for (size_t i = 0; i < n; i++) {
         const struct gh_job *j = g->jobs[i];
@@ -197,7 +197,7 @@ void sim_github_run_cancel(struct sim_github *g, int64_t run_id)
     gh_lock(g);
     r = gh_run(g, run_id);
     if (r != NULL) {
-        r->cancelled = true;
+        r->cancelled = 1;
         for (size_t i = 0; i < g->n_jobs; i++) {
             if (of_attempt(g->jobs[i], r))
                 gh_job_cancel(g, g->jobs[i]);
