@@ -25,7 +25,6 @@
 
 #define SIM_GH_TOKEN "POST /app/installations/{installation_id}/access_tokens"
 #define SIM_GH_INSTALLATION "GET /repos/{owner}/{repo}/installation"
-#define SIM_GH_ORG_INSTALLATION "GET /orgs/{org}/installation"
 #define SIM_GH_REPO "GET /repos/{owner}/{repo}"
 #define SIM_GH_CONTENTS "GET /repos/{owner}/{repo}/contents/{+path}"
 #define SIM_GH_RUN "GET /repos/{owner}/{repo}/actions/runs/{run_id}"

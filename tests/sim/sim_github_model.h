@@ -72,8 +72,7 @@ struct gh_runner {
     int64_t id, job_id, last_job_id;
     struct gh_repo *repo;        /* NULL: the organisation's */
     struct gh_installation *org; /* whose it is then */
-    char *name, *jit;
-    char session[37];
+    char *name, *jit, session[37];
     json_t *labels;
     bool registered, online, was_online;
     sim_assigned_fn *fn;

@@ -15,6 +15,7 @@ int64_t gh_now_ms(const struct sim_github *g);
 void gh_story(struct sim_github *g, const char *fmt, ...) PRINTF(2, 3);
 
 struct gh_installation *gh_installation(struct sim_github *g, int64_t id);
+#define SIM_GH_ORG_INSTALLATION "GET /orgs/{org}/installation"
 struct gh_installation *gh_org(struct sim_github *g, const char *account);
 struct gh_repo *gh_repo(struct sim_github *g, const char *owner, const char *name);
 struct gh_repo *gh_repo_full(struct sim_github *g, const char *full_name);
