@@ -21,6 +21,7 @@
 
 #define BATCH 100
 #define REPOS_MAX 200
+#define ASKED_SOON_MS (30 * 1000) /* from a doubt to its question */
 #define DOUBT_MS (10 * 60 * 1000) /* a refusal makes us ask so often at most */
 
 static const struct metric_desc closings = {METRIC_COUNTER, "muster_installations_total",
@@ -113,6 +114,7 @@ struct closing {
     int64_t installation_id, repo_id; /* repo_id 0 = all of it */
     struct store_reach now;
     bool was_closed; /* out */
+    bool quiet;      /* out: it was open, is open, and a refusal made us ask */
     bool more;       /* out: there are jobs left to tell */
     int64_t after;   /* in the second pass */
 };
@@ -200,6 +202,10 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
         store_reach_unlaunched(t, c->installation_id, c->repo_id, names, BATCH, &n, e))
         return -1;
     c->was_closed = before.closed;
+    /* a refusal only made us ask, and nothing has changed: who was refused waits as long as he was going to */
+    c->quiet = !before.closed && now_ms < before.asked_ms + ASKED_SOON_MS;
+    if (c->quiet)
+        return 0;
     for (size_t i = 0; i < n; i++) {
         if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
             return -1;
@@ -209,7 +215,7 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
 
 static int set_open(struct closing *c, struct err *e)
 {
-    if (workers_write(c->g, open_tx, c, e) || wake_jobs(c, e))
+    if (workers_write(c->g, open_tx, c, e) || (!c->quiet && wake_jobs(c, e)))
         return -1;
     if (c->was_closed) {
         metric_add(&closings, "opened", 1);

@@ -105,7 +105,9 @@ int check_surplus(struct check *c, struct err *e)
 {
     struct err cause;
 
-    if (machine_remove_runner(c->g, c->m, &cause))
+    bool is_nowhere = c->m->state == M_WANTED && c->m->launched_ms == 0; /* no cloud was asked for it */
+
+    if (machine_remove_runner(c->g, c->m, &cause) && !(is_nowhere && cause.kind == ERR_AUTH))
         return cause.kind == ERR_CONFLICT ? taken(c, e) : keep(c, &cause, e);
     return check_decide(c, &(struct check_verdict){.event = FSM_DROP, .reason = "no job waits for it any more"}, e);
 }

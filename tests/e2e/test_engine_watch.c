@@ -311,7 +311,8 @@ static void test_watch__a_machine_whose_completion_was_never_told_ends_all_the_s
     pass(w, 45 * MINUTE, 5 * MINUTE);
     assert_done(w);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", s.job), 1);
-    assert_int_equal(count(w, EVENTS("job.settled")), 1);
+    /* by whichever asks first: the machine's look, or the look at jobs that run for long */
+    assert_int_equal(count(w, EVENTS("job.settled")) + count(w, EVENTS("job.found")), 1);
 }
 
 static void test_watch__a_repository_that_github_does_not_show_any_more_is_no_missing_runner(void **state)
