@@ -43,6 +43,9 @@ static const struct repo {
              {21, 8, "duo/net", net_file, false}};
 #define WARM_REPO "octo/eval"
 
+static const char permissions[] = "{\"administration\":\"write\",\"checks\":\"write\",\"contents\":\"read\","
+                                  "\"actions\":\"write\",\"metadata\":\"read\"}";
+
 static const char *const labels[] = {"cirun-gpu", "cirun-gpu",    "cirun-gpu--1", "cirun-gpu--2",
                                      "cirun-one", "cirun-one--7", "cirun-odd",    "ubuntu-latest"};
 
@@ -199,14 +202,6 @@ static void calm(struct chaos *c, int64_t n)
     story_calm(c);
 }
 
-/* What an operator does by hand. */
-static void redeliver(struct chaos *c, int64_t n)
-{
-    sim_github_redeliver_failed(c->gh);
-    if (n > 0)
-        agenda_add(c, 10 * MINUTE, redeliver, n - 1);
-}
-
 /* --- from the first to the last --------------------------------------------------------------------------------- */
 
 static void github_faults(struct chaos *c)
@@ -249,8 +244,8 @@ static void add_organisation(struct chaos *c)
 
 void story_begin(struct chaos *c)
 {
-    sim_github_add_installation(c->gh, 7, "octo", NULL);
-    sim_github_add_installation(c->gh, 8, "duo", NULL);
+    sim_github_add_installation(c->gh, 7, "octo", permissions);
+    sim_github_add_installation(c->gh, 8, "duo", permissions);
     for (size_t i = 0; i < ARRAY_LEN(repos); i++) {
         sim_github_add_repo(c->gh, &(struct sim_repo){.id = repos[i].id,
                                                       .installation_id = repos[i].installation,
@@ -290,5 +285,4 @@ void story_calm(struct chaos *c)
     sim_github_suspend(c->gh, 7, false);
     sim_github_suspend(c->gh, 8, false);
     push(c, 0);
-    agenda_add(c, SECOND, redeliver, 6);
 }
