@@ -15,7 +15,8 @@
 #include "server/engine/engine_int.h"
 #include "server/store/store_catch_up.h"
 
-/* Subjects of the standing tasks; besides: "i" + id of an installation, "s" + id of one whose repositories changed. */
+/* Subjects of the standing tasks; besides, with the id of an installation behind it: "i", a refusal makes us ask; "p",
+ * an event does; "s", its repositories changed. */
 #define CATCH_UP_DELIVERIES "deliveries"
 #define CATCH_UP_JOBS "jobs"
 

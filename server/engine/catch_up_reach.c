@@ -21,7 +21,6 @@
 
 #define BATCH 100
 #define REPOS_MAX 200
-#define ASKED_SOON_MS (30 * 1000) /* from a doubt to its question */
 #define DOUBT_MS (10 * 60 * 1000) /* a refusal makes us ask so often at most */
 
 static const struct metric_desc closings = {METRIC_COUNTER, "muster_installations_total",
@@ -101,7 +100,7 @@ int reach_changed(struct store_tx *t, const struct job *what, int64_t now_ms, st
     bool repos = what->name != NULL && (strcmp(what->name, "added") == 0 || strcmp(what->name, "removed") == 0);
     char id[32];
 
-    (void)snprintf(id, sizeof(id), "%c%lld", repos ? 's' : 'i', (long long)what->installation_id);
+    (void)snprintf(id, sizeof(id), "%c%lld", repos ? 's' : 'p', (long long)what->installation_id);
     return store_task_put(t, TASK_CATCH_UP, id, TASK_CHECK, now_ms, e);
 }
 
@@ -113,8 +112,8 @@ struct closing {
     char id[32];
     int64_t installation_id, repo_id; /* repo_id 0 = all of it */
     struct store_reach now;
+    bool told;       /* an event says that something has changed: what waits is tried now, whatever was known */
     bool was_closed; /* out */
-    bool quiet;      /* out: it was open, is open, and a refusal made us ask */
     bool more;       /* out: there are jobs left to tell */
     int64_t after;   /* in the second pass */
 };
@@ -202,9 +201,7 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
         store_reach_unlaunched(t, c->installation_id, c->repo_id, names, BATCH, &n, e))
         return -1;
     c->was_closed = before.closed;
-    /* a refusal only made us ask, and nothing has changed: who was refused waits as long as he was going to */
-    c->quiet = !before.closed && now_ms < before.asked_ms + ASKED_SOON_MS;
-    if (c->quiet)
+    if (!before.closed && !c->told) /* a refusal had another cause: whoever was refused waits as he decided */
         return 0;
     for (size_t i = 0; i < n; i++) {
         if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
@@ -215,7 +212,7 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
 
 static int set_open(struct closing *c, struct err *e)
 {
-    if (workers_write(c->g, open_tx, c, e) || (!c->quiet && wake_jobs(c, e)))
+    if (workers_write(c->g, open_tx, c, e) || ((c->was_closed || c->told) && wake_jobs(c, e)))
         return -1;
     if (c->was_closed) {
         metric_add(&closings, "opened", 1);
@@ -348,6 +345,7 @@ int catch_up_reach(struct engine *g, const struct task *task, struct task_next *
     if (text_i64(task->subject + 1, 1, INT64_MAX, &id, e))
         return -1;
     c = closing_of(g, task, id);
+    c.told = task->subject[0] == 'p';
     if (task->subject[0] == 's' ? ask_repos(&c, next, &cause, e) : ask_installation(&c, next, &cause, e))
         return -1;
     if (cause.kind == ERR_NONE)
