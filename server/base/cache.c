@@ -12,7 +12,7 @@
 /* A value in use: one count for the cache while it keeps the value, one for each holder. */
 struct cache_ref {
     void *value;
-    int64_t expires_ms;
+    int64_t expires_ms, boot_ms; /* by the wall clock, and by one that nobody sets back */
     atomic_size_t holders;
     void (*free_value)(void *value);
     struct cache_ref *next_dead; /* links values that are given back once the lock is released */
@@ -157,9 +157,18 @@ static struct cache_ref *hold(struct cache_ref *r)
     return r;
 }
 
+/* A wall clock that was set back makes nothing good for longer. */
+static bool is_over(const struct cache_ref *r)
+{
+    struct clock_reading now;
+
+    clock_read_all(&now);
+    return now.wall_ms >= r->expires_ms || now.boot_ms >= r->boot_ms;
+}
+
 static struct cache_ref *fresh(struct cache *c, struct entry *en)
 {
-    if (en == NULL || en->ref == NULL || clock_now_ms() >= en->ref->expires_ms)
+    if (en == NULL || en->ref == NULL || is_over(en->ref))
         return NULL;
     unlink_age(c, en);
     link_newest(c, en);
@@ -187,9 +196,12 @@ static int share(struct flight *f, struct cache_ref **out, struct err *e)
 static struct cache_ref *ref_new(const struct cache *c, const struct cache_fill *got)
 {
     struct cache_ref *r = mem_zalloc(sizeof(*r));
+    struct clock_reading now;
 
     r->value = got->value;
+    clock_read_all(&now);
     r->expires_ms = got->expires_ms;
+    r->boot_ms = got->expires_ms < INT64_MAX / 2 ? now.boot_ms + (got->expires_ms - now.wall_ms) : INT64_MAX;
     r->free_value = c->free_value;
     atomic_init(&r->holders, 1);
     return r;

@@ -4,6 +4,8 @@
 #include "server/base/text.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,11 +15,15 @@
 #define LINE_CAP ((size_t)16384)
 #define LINE_RESERVE ((size_t)8) /* always left for the end of a string, of the object and of the line */
 #define VALUE_MAX ((size_t)2000)
+#define PATIENCE_MS 250
 
 static _Atomic int min_level = LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
 /* A pipe takes lines over PIPE_BUF in pieces: without the lock those of two threads could mix. */
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
+/* With the lock held. */
+static bool stalled, torn;      /* the last line was not written; it was in part */
+static unsigned long long lost; /* lines, since one was written */
 
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", [LOG_NONE] = "none"};
@@ -114,18 +120,61 @@ static void put_field(struct line *l, const struct log_field *f)
     }
 }
 
-static void write_all(int fd, const char *p, size_t len)
+/* Can a piece be written without waiting? A reader that was in time so far gets a moment. */
+static bool is_open(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    return poll(&p, 1, stalled ? 0 : PATIENCE_MS) == 1 && (p.revents & POLLOUT) != 0;
+}
+
+/* Whoever reads our log may stand still, or be gone: work does not wait for that. A pipe that is ready takes PIPE_BUF
+ * bytes at once, so longer lines go in pieces. With the lock held. False: not all of it was written. */
+static bool write_all(int fd, const char *p, size_t len)
 {
     while (len > 0) {
-        ssize_t n = write(fd, p, len);
+        ssize_t n;
 
+        if (!is_open(fd))
+            return false;
+        n = write(fd, p, len < PIPE_BUF ? len : PIPE_BUF);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return; /* nowhere to complain */
+            return false; /* nowhere to complain */
+        torn = true;
         p += n;
         len -= (size_t)n;
     }
+    torn = false;
+    return true;
+}
+
+/* With the lock held. What was lost is told once there is somebody to tell. */
+static bool tell_lost(int fd)
+{
+    char text[128];
+    int n;
+
+    if (torn && !write_all(fd, "\n", 1))
+        return false;
+    if (lost == 0)
+        return true;
+    n = snprintf(text, sizeof(text), "{\"level\":\"warn\",\"event\":\"log.lost\",\"count\":%llu}\n", lost);
+    return write_all(fd, text, (size_t)n);
+}
+
+static void put_line(int fd, const char *p, size_t len)
+{
+    (void)pthread_mutex_lock(&write_lock);
+    if (tell_lost(fd)) {
+        lost = 0;
+        stalled = !write_all(fd, p, len);
+    } else {
+        stalled = true;
+    }
+    lost += stalled ? 1 : 0;
+    (void)pthread_mutex_unlock(&write_lock);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
@@ -146,9 +195,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     for (; fields->type != LOG_END; fields++)
         put_field(&l, fields);
     put(&l, "}\n", 2);
-    (void)pthread_mutex_lock(&write_lock);
-    write_all(atomic_load(&log_fd), l.p, l.len);
-    (void)pthread_mutex_unlock(&write_lock);
+    put_line(atomic_load(&log_fd), l.p, l.len);
     errno = saved_errno;
 }
 
@@ -159,6 +206,10 @@ void log_set_level(enum log_level level)
 
 void log_set_fd(int fd)
 {
+    (void)pthread_mutex_lock(&write_lock);
+    stalled = torn = false;
+    lost = 0;
+    (void)pthread_mutex_unlock(&write_lock);
     atomic_store(&log_fd, fd);
 }
 

@@ -6,7 +6,9 @@
  *
  *     log_info(EV("machine.launched"), FS("machine", m->name), FI("took_ms", t));
  *
- * Each line is one write(2). Safe from any thread. Rows 0-4 log nothing above debug; rows 5-7 log once.
+ * Each line is one write(2), or several when it is longer than a pipe takes at once. Nobody waits for a reader that
+ * stands still: lines are dropped, and counted in a line "log.lost" once it goes on. Safe from any thread. Rows 0-4 log
+ * nothing above debug; rows 5-7 log once.
  */
 #ifndef MUSTER_BASE_LOG_H
 #define MUSTER_BASE_LOG_H

@@ -173,6 +173,7 @@ static int open_parts(struct daemon *d, struct err *e)
                                  .overtime_ms = conf_int(c->limits, "overtime"),
                                  .boot_deadline_ms = conf_int(c->limits, "boot_deadline"),
                                  .idle_grace_ms = conf_int(c->limits, "idle_grace"),
+                                 .retention_ms = conf_int(c->limits, "retention"),
                                  .fork_jobs = strcmp(conf_str(c->policy, "fork_jobs"), "allow") == 0,
                                  .idle_public = strcmp(conf_str(c->policy, "idle_public"), "allow") == 0,
                                  .bare_self_hosted = strcmp(conf_str(c->policy, "bare_self_hosted"), "allow") == 0,

@@ -149,6 +149,13 @@ const struct conf_key server_conf_limits_keys[] = {
      .min = 0,
      .max = DAY,
      .help = "how long a machine that nobody waits for any more is kept"},
+    {.name = "retention",
+     .type = CONF_DURATION,
+     .def = "30d",
+     .env = "MUSTER_LIMITS_RETENTION",
+     .min = 4 * DAY, /* GitHub redelivers for three: what comes late must still be known as done */
+     .max = 3650 * DAY,
+     .help = "ended jobs, machines that are gone and their timelines are forgotten after so long"},
     {.name = NULL},
 };
 

@@ -16,6 +16,10 @@ static const struct metric_desc destroys = {METRIC_COUNTER, "muster_destroys_tot
                                             "Destroy calls by outcome (ok, or the kind of the failure)", "outcome",
                                             NULL};
 
+static const struct metric_desc unrecorded = {METRIC_COUNTER, "muster_unrecorded_destroys_total",
+                                              "Machines that were destroyed while the store could not be written", NULL,
+                                              NULL};
+
 static void again(struct task_next *next, int64_t wait_ms)
 {
     next->due_ms = clock_now_ms() + wait_ms;
@@ -179,6 +183,48 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
         return 0;
     }
     return close_record(g, m, task, next, e);
+}
+
+struct unrecorded {
+    const char *name;
+    struct machine *m;
+    bool found;
+};
+
+static int read_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct unrecorded *u = arg;
+
+    machine_clear(u->m);
+    return store_machine_get(t, u->name, u->m, &u->found, e);
+}
+
+/* That it is to end is stored; that it was told cannot be, now. To be told twice does no harm. */
+void end_unrecorded(struct engine *g, const char *name)
+{
+    AUTO_MACHINE struct machine m = {0};
+    struct unrecorded u = {name, &m, false};
+    const struct engine_cloud *cloud;
+    struct instance ref;
+    struct err e;
+
+    if (store_read(g->c.store, read_tx, &u, &e) || !u.found || m.state != M_ENDING || m.ended_ms != 0 ||
+        (m.launched_ms == 0 && m.taken_job_id == 0))
+        return;
+    cloud = machine_cloud(g, m.cloud);
+    if (cloud == NULL)
+        return;
+    machine_ref(&m, &ref);
+    if (cloud->ops->destroy(cloud->provider, &ref, &e)) {
+        metric_add(&destroys, err_kind_name(e.kind), 1);
+        log_error(EV("destroy.failed"), FS("machine", m.name), FS("cloud", m.cloud), FS("instance", m.instance_id),
+                  FE(&e));
+        return;
+    }
+    metric_add(&destroys, "ok", 1);
+    metric_add(&unrecorded, NULL, 1);
+    log_warn(EV("machine.ended"), FS("machine", m.name), FS("cloud", m.cloud), FS("instance", m.instance_id),
+             FS("reason", m.reason), FB("recorded", false));
 }
 
 int end_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)

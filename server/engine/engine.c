@@ -6,8 +6,13 @@
 #include "server/engine/breaker.h"
 #include "server/engine/report.h"
 #include "server/engine/room.h"
+#include "server/store/store_upkeep.h"
 
 #include <openssl/crypto.h>
+
+/* Nothing of ours is due later than this but for what may as well be looked at early: if something is, the clock was
+ * set back while no process ran. */
+#define LATEST_MS (2 * 60 * 60 * 1000)
 
 struct engine *engine_new(const struct engine_conf *c)
 {
@@ -32,8 +37,10 @@ struct engine *engine_new(const struct engine_conf *c)
 
 static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
 {
+    int64_t now = clock_now_ms();
+
     (void)arg;
-    return store_task_release_all(t, e);
+    return store_task_release_all(t, e) || store_task_pull_in(t, now, now + LATEST_MS, e) ? -1 : 0;
 }
 
 int engine_prepare(struct engine *g, struct err *e)

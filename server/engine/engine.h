@@ -38,6 +38,7 @@ struct engine_conf { /* borrowed, outlives the engine */
     struct engine_limits limits;
     int64_t lifetime_ms, boot_deadline_ms, idle_grace_ms;
     int64_t overtime_ms;         /* beyond its lifetime, for a machine whose job still runs */
+    int64_t retention_ms;        /* what ended is forgotten after so long; 0 = 30 days */
     const struct policy *policy; /* NULL = every candidate is allowed */
     bool fork_jobs;              /* policy.fork_jobs: allow */
     bool bare_self_hosted;       /* policy.bare_self_hosted: allow */

@@ -60,6 +60,9 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
 /* --- sweep.c: before a launch: where it goes will be looked for what it leaves */
 int sweep_note(struct store_tx *t, const struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 
+/* --- retain.c: TASK_RETAIN */
+int retain_task(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
+
 /* --- worker.c */
 struct workers *workers_new(struct engine *g, task_run_fn *run);
 int workers_start(struct workers *w, struct err *e) MUST_USE;
@@ -164,6 +167,9 @@ int deliver_job_tx(struct store_tx *t, struct engine *g, const struct job *j, in
 
 /* --- standing.c: tasks that are always there, put when the engine starts */
 int standing_tx(struct store_tx *t, void *engine, struct err *e) MUST_USE;
+
+/* While the store cannot be written: the cloud is told all the same. Changes no record. */
+void end_unrecorded(struct engine *g, const char *name);
 
 /* --- provision.c: a machine's bootstrap, and machines that fetch it themselves */
 /* The user-data of the candidate under way. */

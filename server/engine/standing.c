@@ -1,4 +1,5 @@
-/* Tasks that are always there: each says itself when it is due again. */
+/* Tasks that are always there: each says itself when it is due again. One that is there already keeps its time, unless
+ * that is later than it would be now. */
 #include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "server/engine/catch_up.h"
@@ -14,6 +15,7 @@ static const struct {
     {TASK_CATCH_UP, CATCH_UP_JOBS, TASK_CHECK, 0},
     {TASK_SWEEP, SWEEP_CLOUDS, TASK_CHECK, SWEEP_FIRST_MS},
     {TASK_SWEEP, SWEEP_RUNNERS, TASK_REPORT, 2 * SWEEP_FIRST_MS},
+    {TASK_RETAIN, "store", TASK_CHECK, 5 * 60 * 1000},
 };
 
 int standing_tx(struct store_tx *t, void *engine, struct err *e)

@@ -88,6 +88,8 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
         return rerun_run(g, task, next, e);
     case TASK_SWEEP:
         return sweep_task(g, task, next, e);
+    case TASK_RETAIN:
+        return retain_task(g, task, next, e);
     }
     return err_set(e, ERR_BUG, "a task of the unknown kind %d", (int)task->kind);
 }

@@ -8,6 +8,8 @@
 #include "server/base/mem.h"
 #include "server/base/metric.h"
 #include "server/engine/engine_int.h"
+#include "server/engine/leap.h"
+#include "server/store/store_upkeep.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,6 +20,9 @@
 #define WORKERS_DEFAULT 64
 #define STACK_BYTES ((size_t)512 * 1024)
 #define IDLE_WAIT_MS 60000
+#define NOT_CLAIMED 0 /* id of what is done without the store: end_unrecorded */
+#define UNRECORDED 8  /* at once, each second */
+#define UNRECORDED_EVERY_MS (60 * 1000)
 
 static const struct metric_desc tasks_run = {METRIC_COUNTER, "muster_tasks_total", "Tasks run by outcome", "outcome",
                                              NULL};
@@ -35,6 +40,11 @@ struct workers {
     int reserve;          /* of these, kept free for teardown: a cloud that hangs must not delay another's end */
     int reports;          /* of the busy ones, those that tell pull requests: few, whatever hangs */
     bool wake, freed, stop, started;
+    /* the scheduler's */
+    struct leap clock;
+    char unrecorded[64];   /* the last machine that was ended while nothing can be written */
+    int64_t unrecorded_ms; /* when all were, monotonic; 0 = under way */
+    int64_t refused_ms;    /* when it was last said that nothing can be written, monotonic */
     pthread_t scheduler, *threads;
 };
 
@@ -125,8 +135,13 @@ static void run_task(struct workers *w, const struct task *task)
 {
     struct finish f = {task, TASK_NEXT_NONE};
     struct err e;
-    int rc = w->run(w->g, task, &f.next, &e);
+    int rc;
 
+    if (task->id == NOT_CLAIMED) {
+        end_unrecorded(w->g, task->subject);
+        return;
+    }
+    rc = w->run(w->g, task, &f.next, &e);
     if (rc != 0) {
         log_error(EV("task.failed"), FS("subject", task->subject), FI("attempts", task->attempts), FE(&e));
         f.next.due_ms = clock_now_ms() + workers_backoff_ms(task->attempts, 1000, 5 * 60 * 1000);
@@ -194,15 +209,20 @@ struct claim {
     size_t reports;           /* of them, at most so many of the least urgent kind */
     enum task_priority least; /* when few workers are left, they are for teardown */
     int64_t next_due_ms;
+    const struct leap *clock;
+    bool leapt;
+    const char *after; /* for end_meanwhile */
 };
 
 static int claim_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct claim *c = arg;
-    int64_t now = clock_now_ms();
+    int64_t now = c->clock->now_ms;
     enum task_priority least = c->least == TASK_REPORT ? TASK_CHECK : c->least;
     size_t left, more = 0;
 
+    if (c->leapt && leap_tx(t, c->clock, e))
+        return -1;
     if (store_task_claim(t, least, now, now + LEASE_MS, c->want, c->tasks, &c->got, e))
         return -1;
     left = c->want - c->got < c->reports ? c->want - c->got : c->reports;
@@ -211,6 +231,18 @@ static int claim_tx(struct store_tx *t, void *arg, struct err *e)
     if (store_task_claim(t, TASK_REPORT, now, now + LEASE_MS, left, c->tasks + c->got, &more, e))
         return -1;
     c->got += more;
+    return 0;
+}
+
+static int claim(struct workers *w, struct claim *c, struct err *e)
+{
+    c->got = 0;
+    c->clock = &w->clock;
+    c->leapt = leap_look(&w->clock, LEASE_MS);
+    if (store_write(w->g->c.store, claim_tx, c, e))
+        return -1;
+    if (c->leapt)
+        leap_done(&w->clock);
     return 0;
 }
 
@@ -237,21 +269,9 @@ static int64_t until_due_ms(struct workers *w, struct claim *c)
     return c->next_due_ms > now ? c->next_due_ms - now : 0;
 }
 
-static void claim_some(struct workers *w, struct claim *c, size_t idle)
+/* With the lock held. */
+static void hand_out(struct workers *w, const struct claim *c)
 {
-    struct err e;
-
-    c->want = idle;
-    c->got = 0;
-    if (store_write(w->g->c.store, claim_tx, c, &e)) {
-        log_error(EV("store.refused"), FE(&e));
-        (void)wait_or_stop(w, 1000);
-        c->got = 0;
-        return;
-    }
-    (void)pthread_mutex_lock(&w->lock);
-    if (w->stop)
-        c->got = 0; /* claimed while the drain began: not begun, and their leases are void at the next start */
     for (size_t i = 0; i < c->got; i++) {
         w->queue[(w->head + w->queued++) % QUEUE_MAX] = c->tasks[i];
         w->reports += is_report(&c->tasks[i]) ? 1 : 0;
@@ -260,7 +280,81 @@ static void claim_some(struct workers *w, struct claim *c, size_t idle)
     add_threads(w);
     if (c->got > 0)
         (void)pthread_cond_broadcast(&w->work);
+}
+
+static int see_unended(void *arg, const struct machine *m, struct err *e)
+{
+    struct claim *c = arg;
+    struct task *task = &c->tasks[c->got];
+
+    (void)e;
+    *task = (struct task){.id = NOT_CLAIMED, .kind = TASK_MACHINE};
+    (void)snprintf(task->subject, sizeof(task->subject), "%s", m->name);
+    c->got++;
+    return 0;
+}
+
+static int unended_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct claim *c = arg;
+
+    c->got = 0;
+    return store_machines_unended(t, c->after, (int64_t)c->want, see_unended, c, e);
+}
+
+/* No task can be claimed, for that is a write: the disk is full, or the database gone. Machines that are to end cost
+ * money all the same, and that they are to end is stored; so their clouds are told, one after the other, once a minute
+ * as long as this lasts. What came of it is found out when their tasks can be claimed again. */
+static void end_meanwhile(struct workers *w, struct claim *c)
+{
+    int64_t now = clock_mono_ms();
+    struct err ignored;
+
+    c->want = c->want < UNRECORDED ? c->want : UNRECORDED;
+    c->after = w->unrecorded;
+    c->got = 0;
+    if (c->want == 0 || (w->unrecorded_ms != 0 && now - w->unrecorded_ms < UNRECORDED_EVERY_MS) ||
+        store_read(w->g->c.store, unended_tx, c, &ignored))
+        c->got = 0;
+    else if (c->got > 0)
+        (void)snprintf(w->unrecorded, sizeof(w->unrecorded), "%s", c->tasks[c->got - 1].subject);
+    else
+        w->unrecorded[0] = '\0';
+    w->unrecorded_ms = c->got > 0                                                              ? 0
+                       : w->unrecorded_ms != 0 && now - w->unrecorded_ms < UNRECORDED_EVERY_MS ? w->unrecorded_ms
+                                                                                               : now;
+}
+
+static void refused(struct workers *w, const struct err *e)
+{
+    int64_t now = clock_mono_ms();
+
+    if (w->refused_ms == 0 || now - w->refused_ms >= UNRECORDED_EVERY_MS) {
+        log_error(EV("store.refused"), FE(e));
+        w->refused_ms = now;
+    }
+}
+
+static void claim_some(struct workers *w, struct claim *c, size_t idle)
+{
+    struct err e;
+    bool claimed;
+
+    c->want = idle;
+    claimed = claim(w, c, &e) == 0;
+    if (claimed) {
+        w->refused_ms = w->unrecorded_ms = 0;
+    } else {
+        refused(w, &e);
+        end_meanwhile(w, c);
+    }
+    (void)pthread_mutex_lock(&w->lock);
+    if (w->stop)
+        c->got = 0; /* claimed while the drain began: not begun, and their leases are void at the next start */
+    hand_out(w, c);
     (void)pthread_mutex_unlock(&w->lock);
+    if (!claimed)
+        (void)wait_or_stop(w, 1000);
 }
 
 /* With the lock held. What may begin now; what may not is not waited for either. */
@@ -333,7 +427,7 @@ bool workers_step(struct workers *w)
     c->want = 1;
     c->least = TASK_REPORT;
     c->reports = 1;
-    got = store_write(w->g->c.store, claim_tx, c, &e) == 0 && c->got > 0;
+    got = claim(w, c, &e) == 0 && c->got > 0;
     if (got)
         run_task(w, &c->tasks[0]);
     free(c);
@@ -372,6 +466,7 @@ struct workers *workers_new(struct engine *g, task_run_fn *run)
 
     w->g = g;
     w->run = run;
+    leap_begin(&w->clock);
     w->n = g->c.workers > 0 && g->c.workers <= QUEUE_MAX ? g->c.workers : WORKERS_DEFAULT;
     w->reserve = w->n / 4;
     w->threads = mem_calloc((size_t)w->n, sizeof(*w->threads));

@@ -10,6 +10,7 @@
 
 #include "server/base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,11 @@ struct db_val {
 
 #define DB_I(v) ((struct db_val){DB_INT, (v), NULL})
 #define DB_S(v) ((struct db_val){DB_TEXT, 0, (v)})
+
+/* What it takes on disk: the whole, of that what is free for what comes, and a log not yet copied back. */
+struct db_size {
+    int64_t bytes, free_bytes, log_bytes;
+};
 
 /* Called per row; -1 (with *e filled) stops and fails the statement. */
 typedef int db_row_fn(void *arg, const struct db_val *cols, size_t n, struct err *e);
@@ -46,11 +52,16 @@ struct db_driver {
     /* url as in MUSTER_STORE. ERR_INVALID: one sentence a person can act on (path, permission, disk, not a database).
      * Nothing is changed in a database that exists, until the first begin. */
     int (*open)(const char *url, struct db **out, struct err *e);
+    /* Was it found damaged, by any statement so far? Nothing mends that but a backup. NULL = cannot be. */
+    bool (*damaged)(const struct db *d);
+    /* How large it is; NULL = cannot be told. */
+    int (*size)(struct db *d, struct db_size *out, struct err *e);
     const char *(*name)(const struct db *d); /* for messages: its path; never a password */
 
     /* sql is a string constant that lives as long as the process (statements are prepared once and kept by it).
-     * Kinds: ERR_RETRY busy or connection lost; ERR_QUOTA disk full or read-only; ERR_CONFLICT constraint;
-     * ERR_BUG anything else. row may be NULL. changed (may be NULL) gets the number of rows changed. */
+     * Kinds: ERR_RETRY busy, connection lost, files taken away; ERR_QUOTA disk full or read-only; ERR_CONFLICT
+     * constraint; ERR_BUG damaged, or anything else. row may be NULL. changed (may be NULL) gets the number of rows
+     * changed. */
     int (*exec)(struct db *d, const char *sql, const struct db_val *v, size_t n, db_row_fn *row, void *arg,
                 int64_t *changed, struct err *e);
 

@@ -10,10 +10,16 @@
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_PARAMS 40
 #define MAX_COLS 40
+#define BUSY_MS 3000
+#define LOG_PAGES 2000 /* of 4 KB */
+#define LOG_PAGES_LONG 16000
+#define LOG_PAGES_STEP 4000
+#define LOG_WAIT_MS 100
 #define STMT_SLOTS ((size_t)256) /* a power of two, well above the number of statements in the program */
 
 /* SQLite numbers "$2" by first appearance, so that its place is found by name, once, when it is prepared. */
@@ -29,9 +35,12 @@ struct stmt {
 struct db {
     sqlite3 *h;
     char *path;
-    bool wal;           /* write-ahead log is known to be on */
-    bool in_tx;         /* between begin and commit or rollback */
-    enum err_kind lost; /* SQLite ended the transaction by itself after this kind of fault */
+    bool wal;   /* write-ahead log is known to be on */
+    bool in_tx; /* between begin and commit or rollback */
+    bool damaged;
+    struct file_id file, log; /* which they were when it was opened, and when the log was first written */
+    int log_next;             /* pages in the log from which readers are waited for */
+    enum err_kind lost;       /* SQLite ended the transaction by itself after this kind of fault */
     struct stmt *stmts[STMT_SLOTS];
     size_t n_stmts;
 };
@@ -79,6 +88,11 @@ static int fail(struct db *d, int rc, struct err *e)
 
     if (d->in_tx && d->lost == ERR_NONE && sqlite3_get_autocommit(d->h))
         d->lost = kind;
+    if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
+        d->damaged = true;
+        return err_set(e, kind, "database %s is damaged (%s): stop muster and restore a backup", d->path,
+                       sqlite3_errmsg(d->h));
+    }
     if (errnum != 0)
         return err_sys(e, kind, errnum, "database %s: %s", d->path, sqlite3_errmsg(d->h));
     return err_set(e, kind, "database %s: %s", d->path, sqlite3_errmsg(d->h));
@@ -278,13 +292,45 @@ static int use_wal(struct db *d, struct err *e)
     return 0;
 }
 
+static void log_path(const struct db *d, char out[PATH_MAX])
+{
+    (void)snprintf(out, PATH_MAX, "%s-wal", d->path);
+}
+
+/* A file that was deleted or moved away can be written as long as it is open, and nobody would ever find it again:
+ * nothing may be acknowledged. Put back, it goes on. */
+static int check_files(const struct db *d, struct err *e)
+{
+    char log[PATH_MAX];
+
+    log_path(d, log);
+    if (!file_id_is(d->path, d->file))
+        return err_set(e, ERR_RETRY,
+                       "database %s was deleted or moved while muster runs: put it back, or stop muster and restore a "
+                       "backup",
+                       d->path);
+    if (d->log.ino != 0 && !file_id_is(log, d->log))
+        return err_set(
+            e, ERR_RETRY,
+            "the log of database %s (%s) was deleted or moved while muster runs: restart muster, which saves "
+            "what was in it",
+            d->path, log);
+    return 0;
+}
+
 static int sqlite_begin(struct db *d, struct err *e)
 {
+    char log[PATH_MAX];
+
     if (d->in_tx)
         return err_set(e, ERR_BUG, "begin inside a transaction");
-    if (use_wal(d, e) || plain(d, "BEGIN IMMEDIATE", e))
+    if (check_files(d, e) || use_wal(d, e) || plain(d, "BEGIN IMMEDIATE", e))
         return -1;
     d->in_tx = true;
+    if (d->log.ino == 0) {
+        log_path(d, log);
+        d->log = file_id_of(log);
+    }
     return 0;
 }
 
@@ -292,7 +338,7 @@ static int sqlite_commit(struct db *d, struct err *e)
 {
     if (!d->in_tx)
         return err_set(e, ERR_BUG, "commit without a transaction");
-    if (plain(d, "COMMIT", e))
+    if (check_files(d, e) || plain(d, "COMMIT", e))
         return -1;
     d->in_tx = false;
     return 0;
@@ -342,21 +388,37 @@ static void sqlite_close(struct db *d)
     free(d);
 }
 
+/* After each commit: the log is copied back when it has 8 MB, as far as readers allow. Readers that take turns could
+ * keep it from ever beginning anew; so from 64 MB on they are waited for, a little, and again 16 MB later: one reader
+ * that never ends costs no more than that. SQLITE_OK whatever comes of it: the commit is made. */
+static int after_commit(void *arg, sqlite3 *h, const char *name, int pages)
+{
+    struct db *d = arg;
+    bool wait = pages >= d->log_next;
+
+    if (pages < LOG_PAGES)
+        return SQLITE_OK;
+    if (wait)
+        (void)sqlite3_busy_timeout(h, LOG_WAIT_MS);
+    (void)sqlite3_wal_checkpoint_v2(h, name, wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (wait)
+        (void)sqlite3_busy_timeout(h, BUSY_MS);
+    d->log_next = wait ? pages + LOG_PAGES_STEP : pages < LOG_PAGES_LONG ? LOG_PAGES_LONG : d->log_next;
+    return SQLITE_OK;
+}
+
 /* None of these writes to the file. Caches are small: what is hot is the end of each table. secure_delete=FAST wipes
- * what costs no extra page. The log is copied back every 8 MB, and cut when a burst made it longer. */
+ * what costs no extra page. The log is cut when a burst made it longer. */
 static int configure(struct db *d, struct err *e)
 {
     static const char *const pragmas[] = {
-        "PRAGMA synchronous = FULL",
-        "PRAGMA cache_size = -1024",
-        "PRAGMA temp_store = MEMORY",
-        "PRAGMA secure_delete = FAST",
-        "PRAGMA trusted_schema = OFF",
-        "PRAGMA wal_autocheckpoint = 2000",
-        "PRAGMA journal_size_limit = 16777216",
+        "PRAGMA synchronous = FULL",   "PRAGMA cache_size = -1024",   "PRAGMA temp_store = MEMORY",
+        "PRAGMA secure_delete = FAST", "PRAGMA trusted_schema = OFF", "PRAGMA journal_size_limit = 16777216",
     };
 
-    (void)sqlite3_busy_timeout(d->h, 3000);
+    (void)sqlite3_busy_timeout(d->h, BUSY_MS);
+    d->log_next = LOG_PAGES_LONG;
+    (void)sqlite3_wal_hook(d->h, after_commit, d);
     for (size_t i = 0; i < ARRAY_LEN(pragmas); i++) {
         if (plain(d, pragmas[i], e))
             return -1;
@@ -402,11 +464,39 @@ static int sqlite_open(const char *url, struct db **out, struct err *e)
         return -1;
     d = mem_zalloc(sizeof(*d));
     d->path = mem_strdup(path);
+    d->file = file_id_of(path);
     if (open_handle(d, e)) {
         sqlite_close(d);
         return -1;
     }
     *out = d;
+    return 0;
+}
+
+static bool sqlite_damaged(const struct db *d)
+{
+    return d->damaged;
+}
+
+static int see_number(void *arg, const struct db_val *cols, size_t n, struct err *e)
+{
+    (void)n;
+    (void)e;
+    *(int64_t *)arg = cols[0].i;
+    return 0;
+}
+
+static int sqlite_size(struct db *d, struct db_size *out, struct err *e)
+{
+    int64_t page = 0, pages = 0, unused = 0;
+    char log[PATH_MAX];
+
+    if (sqlite_exec(d, "PRAGMA page_size", NULL, 0, see_number, &page, NULL, e) ||
+        sqlite_exec(d, "PRAGMA page_count", NULL, 0, see_number, &pages, NULL, e) ||
+        sqlite_exec(d, "PRAGMA freelist_count", NULL, 0, see_number, &unused, NULL, e))
+        return -1;
+    log_path(d, log);
+    *out = (struct db_size){pages * page, unused * page, file_bytes(log)};
     return 0;
 }
 
@@ -439,6 +529,8 @@ const struct db_driver db_sqlite = {
     .lock = file_lock,
     .unlock = file_unlock,
     .open = sqlite_open,
+    .damaged = sqlite_damaged,
+    .size = sqlite_size,
     .name = sqlite_name,
     .exec = sqlite_exec,
     .begin = sqlite_begin,

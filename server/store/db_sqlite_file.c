@@ -23,6 +23,27 @@ static void close_fd(int *fd)
         (void)close(*fd);
 }
 
+struct file_id file_id_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? (struct file_id){st.st_dev, st.st_ino} : (struct file_id){0, 0};
+}
+
+bool file_id_is(const char *path, struct file_id id)
+{
+    struct file_id now = file_id_of(path);
+
+    return now.dev == id.dev && now.ino == id.ino;
+}
+
+long long file_bytes(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? (long long)st.st_size : 0;
+}
+
 bool file_no_room(int errnum)
 {
     return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG || errnum == EROFS;
@@ -30,7 +51,8 @@ bool file_no_room(int errnum)
 
 int file_fail(int errnum, const char *what, const char *path, struct err *e)
 {
-    enum err_kind kind = errnum == ENOSPC || errnum == EDQUOT ? ERR_QUOTA : ERR_INVALID;
+    bool passes = errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM;
+    enum err_kind kind = errnum == ENOSPC || errnum == EDQUOT ? ERR_QUOTA : passes ? ERR_RETRY : ERR_INVALID;
 
     return err_sys(e, kind, errnum, "cannot %s %s", what, path);
 }

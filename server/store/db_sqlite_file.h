@@ -22,6 +22,13 @@ void file_unlock(struct db_lock *l);
 
 /* So that a name in the directory of this path outlives a power cut. */
 void file_sync_dir(const char *path);
+/* Which file a path names now. */
+struct file_id {
+    unsigned long long dev, ino; /* 0, 0: none */
+};
+struct file_id file_id_of(const char *path);
+bool file_id_is(const char *path, struct file_id id);
+long long file_bytes(const char *path); /* 0 when there is none */
 
 bool file_no_room(int errnum);
 /* "cannot WHAT PATH: reason" */

@@ -339,9 +339,21 @@ static const char *const V13[] = {
     NULL,
 };
 
+/* What retention goes by (store_retain.c): the oldest first, without looking at the rest. */
+static const char *const V14[] = {
+    "CREATE INDEX job_age ON job (updated_ms, state)",
+    "CREATE INDEX event_loose ON event (at_ms) WHERE job_id <= 0",
+    "CREATE INDEX report_opened ON report (opened_ms)",
+    "CREATE INDEX idle_pool_used ON idle_pool (used_ms)",
+    "CREATE INDEX idle_source_read ON idle_source (read_ms)",
+    "CREATE INDEX idle_reach_asked ON idle_reach (asked_ms)",
+    "CREATE INDEX interruption_at ON interruption (at_ms)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1}, {2, V2}, {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},
-    {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13},
+    {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14},
 };
 
 int64_t schema_newest(void)

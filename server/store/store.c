@@ -7,6 +7,7 @@
 #include "server/base/clock.h"
 #include "server/store/schema.h"
 #include "server/store/store_internal.h"
+#include "server/store/store_upkeep.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -54,6 +55,7 @@ struct store {
     bool probing;
     int64_t written_ms; /* monotonic; of the last commit that reached the disk */
     struct err health;  /* ERR_NONE unless the last commit failed */
+    struct err damage;  /* ERR_NONE unless anything was found damaged; stays */
 
     pthread_mutex_t wake_mu; /* held while wake runs, so that a changed one is not running any more */
     void (*wake)(void *arg);
@@ -189,6 +191,13 @@ static struct item *take_batch(struct store *s)
     return batch;
 }
 
+/* With the lock held. */
+static void note_damage(struct store *s, const struct db *db, const struct err *e)
+{
+    if (s->damage.kind == ERR_NONE && s->drv->damaged != NULL && s->drv->damaged(db))
+        s->damage = *e;
+}
+
 /* Note the outcome; should the scheduler be woken? */
 static bool note_commit(struct store *s, const struct store_tx *t, int rc, const struct err *e)
 {
@@ -197,6 +206,7 @@ static bool note_commit(struct store *s, const struct store_tx *t, int rc, const
     pthread_mutex_lock(&s->mu);
     if (rc != 0) {
         s->health = *e;
+        note_damage(s, t->db, e);
     } else if (t->wrote) {
         s->health.kind = ERR_NONE;
         s->written_ms = clock_mono_ms();
@@ -386,6 +396,10 @@ static int take_reader(struct store *s, struct db **out, struct err *e)
     pthread_mutex_unlock(&s->mu);
     if (db == NULL && s->drv->open(s->url, &db, e)) {
         return_reader(s, NULL);
+        pthread_mutex_lock(&s->mu);
+        if (e->kind == ERR_INVALID) /* not for want of descriptors or room: the next commit may know better */
+            s->health = *e;
+        pthread_mutex_unlock(&s->mu);
         return -1;
     }
     *out = db;
@@ -402,8 +416,29 @@ int store_read(struct store *s, store_fn *fn, void *arg, struct err *e)
         return -1;
     t = tx_on(s, db, false);
     rc = fn(&t, arg, e);
+    if (rc != 0) {
+        pthread_mutex_lock(&s->mu);
+        note_damage(s, db, e);
+        pthread_mutex_unlock(&s->mu);
+    }
     return_reader(s, db);
     return rc;
+}
+
+static int size_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct store_size *out = arg;
+    struct db_size got = {0, 0, 0};
+
+    if (t->drv->size != NULL && t->drv->size(t->db, &got, e))
+        return -1;
+    *out = (struct store_size){got.bytes, got.free_bytes, got.log_bytes};
+    return 0;
+}
+
+int store_size(struct store *s, struct store_size *out, struct err *e)
+{
+    return store_read(s, size_tx, out, e);
 }
 
 /* --- health --------------------------------------------------------------------------------------------------- */
@@ -436,9 +471,9 @@ int store_health(struct store *s, struct err *e)
     int rc;
 
     pthread_mutex_lock(&s->mu);
-    rc = s->health.kind == ERR_NONE ? 0 : -1;
+    rc = s->health.kind == ERR_NONE && s->damage.kind == ERR_NONE ? 0 : -1;
     if (rc != 0)
-        *e = s->health;
+        *e = s->damage.kind != ERR_NONE ? s->damage : s->health;
     ask = !s->probing && (rc != 0 || clock_mono_ms() - s->written_ms > HEALTH_FRESH_MS);
     s->probing = s->probing || ask;
     pthread_mutex_unlock(&s->mu);

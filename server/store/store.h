@@ -49,7 +49,7 @@ int store_read(struct store *s, store_fn *fn, void *arg, struct err *e) MUST_USE
 void store_on_task(struct store *s, void (*wake)(void *arg), void *arg);
 
 /* Can it be written? 0, or why not: for readiness. Never waits: it tells how the last commit went, and when that was
- * some time ago or failed, sends a small write, whose outcome the next call tells. */
+ * some time ago or failed, sends a small write, whose outcome the next call tells. What was found damaged stays so. */
 int store_health(struct store *s, struct err *e) MUST_USE;
 
 /* --- deliveries ----------------------------------------------------------------------------------------------- */
@@ -135,7 +135,8 @@ enum task_kind {
     TASK_ROOM = 6,
     TASK_CATCH_UP = 7,
     TASK_SWEEP = 8,
-    TASK_RERUN = 9
+    TASK_RERUN = 9,
+    TASK_RETAIN = 10
 };
 
 /* Smaller is more urgent. */

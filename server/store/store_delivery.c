@@ -12,6 +12,7 @@
 #define DELIVERY_MAX 64
 #define DELIVERY_IDS_PER_MS INT64_C(1000)
 #define DELIVERY_KNOWN_MS (INT64_C(7) * 24 * 3600 * 1000) /* GitHub redelivers for three days */
+#define AHEAD_MS (INT64_C(60) * 60 * 1000)                /* how far numbers may be ahead of the clock */
 
 struct known {
     struct idset *ids;
@@ -134,12 +135,41 @@ static void remember(struct known *k, struct id128 id, int64_t now_ms)
     k->added[k->n_added++] = id;
 }
 
+/* The clock was far ahead once: rows are numbered by today's time again, which retention goes by. */
+static int renumber(struct store_tx *t, struct known *k, int64_t now_ms, struct err *e)
+{
+    k->last_id = 0;
+    return tx_read(t, "SELECT coalesce(max(id), 0) FROM delivery WHERE id < $1",
+                   VALS(DB_I((now_ms + AHEAD_MS) * DELIVERY_IDS_PER_MS)), row_i64, &k->last_id, e);
+}
+
+static int append(struct store_tx *t, struct known *k, const char *guid, int64_t now_ms, struct err *e)
+{
+    int64_t inserted = 0;
+
+    if (k->last_id > (now_ms + AHEAD_MS) * DELIVERY_IDS_PER_MS && renumber(t, k, now_ms, e))
+        return -1;
+    for (int tries = 0; inserted == 0 && tries < 2; tries++) {
+        int64_t row = now_ms * DELIVERY_IDS_PER_MS;
+
+        if (row <= k->last_id)
+            row = k->last_id + 1; /* many in one millisecond, or the clock was set back */
+        if (tx_write(t, "INSERT INTO delivery (id, guid) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+                     VALS(DB_I(row), DB_S(guid)), NULL, NULL, &inserted, e))
+            return -1;
+        if (inserted > 0)
+            k->last_id = row;
+        else if (renumber(t, k, now_ms, e)) /* one of a time when the clock was ahead stands there */
+            return -1;
+    }
+    return inserted > 0 ? 0 : err_set(e, ERR_BUG, "no number is free for delivery %s", guid);
+}
+
 int store_delivery_put(struct store_tx *t, const char *guid, int64_t now_ms, bool *known, struct err *e)
 {
     struct known *k = store_known(t);
     size_t len = strnlen(guid, DELIVERY_MAX + 1);
     struct id128 id;
-    int64_t row;
 
     if (len == 0 || len > DELIVERY_MAX)
         return err_set(e, ERR_INVALID, "delivery id must have 1 to %d characters", DELIVERY_MAX);
@@ -148,13 +178,8 @@ int store_delivery_put(struct store_tx *t, const char *guid, int64_t now_ms, boo
         *known = true;
         return 0;
     }
-    row = now_ms * DELIVERY_IDS_PER_MS;
-    if (row <= k->last_id)
-        row = k->last_id + 1; /* many in one millisecond, or the clock was set back */
-    if (tx_write(t, "INSERT INTO delivery (id, guid) VALUES ($1, $2)", VALS(DB_I(row), DB_S(guid)), NULL, NULL, NULL,
-                 e))
+    if (append(t, k, guid, now_ms, e))
         return -1;
-    k->last_id = row;
     remember(k, id, now_ms);
     *known = false;
     return 0;

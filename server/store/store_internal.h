@@ -61,6 +61,9 @@ size_t known_mark(const struct known *k);
 void known_undo(struct known *k, size_t mark);
 void known_keep(struct known *k);
 
+/* What the scheduler knows of due times is told_ms from now on (store_task.c). */
+void task_note_told(struct store_tx *t, int64_t told_ms);
+
 /* For store_task_next_due on a reading connection: see store.c. */
 /* The share that was served last when more was due than could be claimed. On the committer's thread only. */
 int64_t *store_fair_after(struct store *s);

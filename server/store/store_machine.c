@@ -1,5 +1,6 @@
 #include "server/store/store_internal.h"
 #include "server/store/store_room.h"
+#include "server/store/store_upkeep.h"
 
 #include <string.h>
 
@@ -216,6 +217,20 @@ int store_machines_live(struct store_tx *t, store_machine_fn *each, void *arg, s
             memcpy(after, p.m[got - 1].name, sizeof(after));
     } while (got == PAGE);
     return 0;
+}
+
+/* 5 = ENDING */
+int store_machines_unended(struct store_tx *t, const char *after, int64_t n, store_machine_fn *each, void *arg,
+                           struct err *e)
+{
+    AUTO(page_clear) struct page p = {NULL, 0, 0};
+
+    if (tx_read(t,
+                "SELECT " MACHINE_COLUMNS " FROM machine WHERE state < 6 AND state = 5 AND ended_ms = 0 AND name > $1"
+                " ORDER BY name LIMIT $2",
+                VALS(DB_S(after), DB_I(n)), collect, &p, e))
+        return -1;
+    return give(&p, each, arg, e);
 }
 
 static int read_count(void *arg, const struct db_val *c, size_t n, struct err *e)

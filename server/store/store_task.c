@@ -18,7 +18,7 @@ static void note_due(struct store_tx *t, int64_t due_ms)
         t->put_due_ms = due_ms;
 }
 
-static void note_told(struct store_tx *t, int64_t told_ms)
+void task_note_told(struct store_tx *t, int64_t told_ms)
 {
     t->told = true;
     t->told_ms = told_ms;
@@ -327,7 +327,7 @@ int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_m
         out[i] = all.list[i].task;
     *got = all.n;
     /* What the scheduler knows of due times is over: it will ask again. */
-    note_told(t, INT64_MAX);
+    task_note_told(t, INT64_MAX);
     return 0;
 }
 
@@ -432,7 +432,7 @@ int store_task_next_due(struct store_tx *t, enum task_priority least, int64_t *o
             return -1;
     } while (!t->writing && !store_puts_same(t->s, puts, due));
     if (t->writing)
-        note_told(t, due);
+        task_note_told(t, due);
     *out = due == INT64_MAX ? -1 : due;
     return 0;
 }

@@ -377,6 +377,30 @@ static void test_cache__nothing_is_freed_quietly(void **state)
     cache_release(NULL);
 }
 
+static void test_cache__a_clock_that_is_set_back_makes_nothing_good_for_longer(void **state)
+{
+    struct cache *c = cache_new(4, free);
+    struct source s = SOURCE_INIT;
+    struct cache_ref *r;
+    struct err e;
+
+    (void)state;
+    s.expires_ms = START_MS + 60000;
+    assert_int_equal(cache_get(c, "a", fill, &s, &r, &e), 0);
+    cache_release(r);
+    clock_test_advance(59000);
+    clock_test_set(START_MS - 86400000);
+    assert_int_equal(cache_get(c, "a", fill, &s, &r, &e), 0);
+    cache_release(r);
+    assert_int_equal(s.calls, 1);
+    clock_test_advance(2000);
+    s.expires_ms = INT64_MAX;
+    assert_int_equal(cache_get(c, "a", fill, &s, &r, &e), 0);
+    cache_release(r);
+    assert_int_equal(s.calls, 2);
+    cache_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +419,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cache__a_storm_of_gets_and_drops_gives_everyone_the_right_value, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_cache__nothing_is_freed_quietly, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cache__a_clock_that_is_set_back_makes_nothing_good_for_longer, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,12 @@
 #include "server/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -275,6 +278,62 @@ static void test_log__lines_of_two_threads_never_mix_even_in_a_pipe(void **state
     assert_int_equal(result, 2 * LINES);
 }
 
+/* All that is in the pipe now, without waiting for more. */
+static size_t drain_pipe(int from, char *out, size_t size)
+{
+    size_t len = 0;
+    ssize_t n;
+
+    assert_int_equal(fcntl(from, F_SETFL, O_NONBLOCK), 0);
+    while (len + 1 < size && (n = read(from, out + len, size - 1 - len)) > 0)
+        len += (size_t)n;
+    out[len] = '\0';
+    return len;
+}
+
+static void test_log__a_reader_that_stands_still_delays_nobody_and_is_told_what_it_missed(void **state)
+{
+    static char got[256 * 1024];
+    char text[1900];
+    const char *lost;
+    int ends[2];
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_int_equal(pipe(ends), 0);
+    log_set_fd(ends[1]);
+    for (int i = 0; i < 100; i++) /* five times what the pipe holds; nobody reads */
+        log_info(EV("a.b"), FS("a", text), FS("b", text));
+    assert_true(drain_pipe(ends[0], got, sizeof(got)) > 0);
+    log_info(EV("c.d"));
+    log_info(EV("e.f"));
+    (void)drain_pipe(ends[0], got, sizeof(got));
+    lost = strstr(got, "\"event\":\"log.lost\",\"count\":");
+    assert_non_null(lost);
+    assert_true(strtol(lost + 27, NULL, 10) > 50);
+    assert_true(strstr(got, "\"c.d\"") > lost);
+    assert_null(strstr(strstr(got, "\"c.d\""), "log.lost"));
+    assert_non_null(strstr(got, "\"e.f\""));
+    log_set_fd(STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_log__a_reader_that_has_gone_stops_nothing(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    log_set_fd(ends[1]);
+    log_info(EV("a.b"));
+    log_set_fd(STDERR_FILENO);
+    close(ends[1]);
+}
+
 static void test_log__level_names_are_parsed_exactly(void **state)
 {
     enum log_level level = LOG_WARN;
@@ -305,6 +364,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log__too_many_long_fields_still_make_one_whole_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__errno_survives_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__lines_of_two_threads_never_mix_even_in_a_pipe, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__a_reader_that_stands_still_delays_nobody_and_is_told_what_it_missed,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__a_reader_that_has_gone_stops_nothing, setup, teardown),
         cmocka_unit_test(test_log__level_names_are_parsed_exactly),
     };
 

@@ -1,0 +1,94 @@
+/*
+ * TASK_RETAIN: what is old is forgotten, table after table, in transactions so small that no delivery waits for them
+ * noticeably. After some of them the task ends and comes again at once, so that whatever is due meanwhile has its turn;
+ * when nothing is left it comes in an hour.
+ *
+ * A clock that leapt must not empty the store: the first pass after a leap of more than a day, or backwards, or at the
+ * very first, only notes the time.
+ */
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/mem.h"
+#include "server/base/metric.h"
+#include "server/engine/engine_int.h"
+#include "server/store/store_retain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EVERY_MS (60 * 60 * 1000)
+#define AGAIN_MS 100
+#define PIECES 40 /* transactions of one run of the task */
+#define KEYS 100  /* of one transaction */
+#define LEAP_MS ((int64_t)24 * 60 * 60 * 1000)
+#define DEFAULT_MS ((int64_t)30 * 24 * 60 * 60 * 1000)
+#define SEEN_KEY "retain.at" /* in meta: when the last pass was */
+
+static const struct metric_desc forgotten = {METRIC_COUNTER, "muster_retained_rows_total",
+                                             "Rows that were forgotten because they were old, by table", "table", NULL};
+
+struct pass {
+    int64_t now_ms, before_ms;
+    const struct retain_rule *rule;
+    int64_t rows;
+    bool more, leapt;
+};
+
+static int piece_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct pass *p = arg;
+
+    return store_retain(t, p->rule, p->now_ms, p->before_ms, KEYS, &p->rows, &p->more, e);
+}
+
+static int watch_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct pass *p = arg;
+    AUTO_FREE char *seen = NULL;
+    char now[24];
+    int64_t at;
+
+    if (store_meta_get(t, SEEN_KEY, &seen, e))
+        return -1;
+    at = seen != NULL ? strtoll(seen, NULL, 10) : 0;
+    p->leapt = p->now_ms < at || p->now_ms - at > LEAP_MS;
+    (void)snprintf(now, sizeof(now), "%lld", (long long)p->now_ms);
+    return store_meta_put(t, SEEN_KEY, now, e);
+}
+
+/* One table, as far as `pieces` go. */
+static int forget(struct engine *g, struct pass *p, int *pieces, struct err *e)
+{
+    int64_t rows = 0;
+
+    do {
+        if (store_write(g->c.store, piece_tx, p, e))
+            return -1;
+        rows += p->rows;
+        metric_add(&forgotten, p->rule->table, (double)p->rows);
+        (*pieces)--;
+    } while (p->more && *pieces > 0);
+    if (rows > 0)
+        log_info(EV("store.retained"), FS("table", p->rule->table), FI("count", rows));
+    return 0;
+}
+
+int retain_task(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
+{
+    struct pass p = {.now_ms = clock_now_ms()};
+    int pieces = PIECES;
+    size_t n;
+    const struct retain_rule *rules = store_retain_rules(&n);
+
+    (void)task;
+    p.before_ms = p.now_ms - (g->c.retention_ms > 0 ? g->c.retention_ms : DEFAULT_MS);
+    if (store_write(g->c.store, watch_tx, &p, e))
+        return -1;
+    for (size_t i = 0; i < n && pieces > 0 && !p.leapt; i++) {
+        p.rule = &rules[i];
+        if (p.rule->pick != NULL && forget(g, &p, &pieces, e))
+            return -1;
+    }
+    *next = (struct task_next){p.now_ms + (pieces > 0 ? EVERY_MS : AGAIN_MS), TASK_CHECK, false};
+    return 0;
+}
