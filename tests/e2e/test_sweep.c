@@ -381,7 +381,8 @@ static void test_sweep__a_machine_that_a_list_lacks_is_looked_for_alone(void **s
     /* and of one where it is gone */
     bed_deliver(w, job, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
     memcloud_lose(w->aws, bed_call(w->aws, 0).name);
-    rounds(w, 1);
+    for (int i = 0; i < 6 && bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY) > 0; i++)
+        rounds(w, 1); /* a job that may still run is not given up at the first look */
     assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = $1", M_BUSY), 0);
 }
 
