@@ -14,6 +14,7 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/base/metric.h"
+#include "server/engine/catch_up.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,17 +146,22 @@ static int remove_one(struct engine *g, const struct github_repo *repo, const st
 static int sweep_owner(struct engine *g, const struct store_owner *o, struct err *e)
 {
     struct github_repo repo = {o->installation_id, strchr(o->repo, '/') != NULL ? o->repo_id : 0, o->repo};
-    struct search *s = mem_zalloc(sizeof(*s));
+    struct search *s;
     struct err cause;
     int rc = 0;
 
+    if (reach_check(g, o->installation_id, o->repo_id, &cause))
+        return 0; /* nothing is told of it now: its turn comes again */
+    s = mem_zalloc(sizeof(*s));
     s->g = g;
     s->now_ms = clock_now_ms();
-    if (github_runners_each(g->c.github, &repo, see_runner, s, &cause))
+    if (github_runners_each(g->c.github, &repo, see_runner, s, &cause)) {
         log_warn(EV("sweep.runners_unknown"), FS("repo", o->repo), FE(&cause));
-    else
+        reach_doubt(g, o->installation_id, &cause);
+    } else {
         for (size_t i = 0; i < s->n && rc == 0; i++)
             rc = remove_one(g, &repo, &s->ghosts[i], e);
+    }
     free(s);
     return rc;
 }
