@@ -261,6 +261,39 @@ int breaker_ended_tx(struct store_tx *t, const struct machine *m, int64_t now_ms
     return store_breaker_relax(t, prefix, err_kind_name(ERR_QUOTA), now_ms, e);
 }
 
+static int half_open(struct store_tx *t, const char *key, int64_t now_ms, struct err *e)
+{
+    struct store_breaker b;
+    bool found;
+
+    if (store_breaker_get(t, key, &b, &found, e))
+        return -1;
+    if (!found || b.open_until_ms <= now_ms)
+        return 0;
+    b.open_until_ms = now_ms;
+    b.probe_until_ms = 0;
+    b.probe[0] = '\0';
+    return store_breaker_put(t, key, &b, e);
+}
+
+int breaker_asked_tx(struct store_tx *t, const struct engine *g, const struct machine *m, int64_t now_ms, struct err *e)
+{
+    AUTO_PLAN struct plan p = {0};
+    char key[KEY_MAX];
+
+    if (m->plan_json == NULL || plan_parse(m->plan_json, &p, e))
+        return m->plan_json == NULL ? 0 : -1;
+    for (size_t i = 0; i < p.n; i++) {
+        make_key(g, &p, i, key);
+        if (half_open(t, key, now_ms, e))
+            return -1;
+        boot_key(g, m, &p, i, key);
+        if (half_open(t, key, now_ms, e))
+            return -1;
+    }
+    return 0;
+}
+
 int breaker_start_tx(struct store_tx *t, void *engine, struct err *e)
 {
     (void)engine;

@@ -36,6 +36,9 @@ int breaker_lost_tx(struct store_tx *t, const struct engine *g, const struct mac
                     struct err *e) MUST_USE;
 /* A machine ended: where a quota was the reason there may be room now. */
 int breaker_ended_tx(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e) MUST_USE;
+/* A person asked for m's candidates to be tried now: each is probed at once. */
+int breaker_asked_tx(struct store_tx *t, const struct engine *g, const struct machine *m, int64_t now_ms,
+                     struct err *e) MUST_USE;
 /* At the start: what is remembered is measured. */
 int breaker_start_tx(struct store_tx *t, void *engine, struct err *e) MUST_USE;
 

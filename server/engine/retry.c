@@ -6,6 +6,7 @@
  */
 #include "server/base/clock.h"
 #include "server/base/mem.h"
+#include "server/engine/breaker.h"
 #include "server/engine/report.h"
 
 #include <stdio.h>
@@ -81,7 +82,10 @@ static int try_now(struct store_tx *t, const struct press *p, const struct job *
         return -1;
     if (!found || m.state > M_LAUNCHING)
         return 0;
-    return store_task_put(t, TASK_MACHINE, m.name, TASK_LAUNCH, p->now_ms, e);
+    return breaker_asked_tx(t, p->g, &m, p->now_ms, e) ||
+                   store_task_put(t, TASK_MACHINE, m.name, TASK_LAUNCH, p->now_ms, e)
+               ? -1
+               : 0;
 }
 
 static int press_job(struct store_tx *t, const struct press *p, int64_t id, struct err *e)

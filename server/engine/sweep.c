@@ -228,9 +228,9 @@ static int look_tx(struct store_tx *t, void *arg, struct err *e)
 
         if (judge(t, one, &what, &record, e))
             return -1;
-        /* off, or about to end: its own task has to do with it now */
-        r->strange[i] = what != SWEEP_EXPLAINED || record.state == M_ENDING ||
-                        (one->state == INSTANCE_STOPPED && record.state >= M_BOOTING);
+        /* off: its own task has to do with it now; one that ends has its task, and its pauses, already */
+        r->strange[i] = what != SWEEP_EXPLAINED ||
+                        (one->state == INSTANCE_STOPPED && record.state >= M_BOOTING && record.state < M_ENDING);
     }
     return 0;
 }
@@ -267,10 +267,8 @@ static int note_tx(struct store_tx *t, void *arg, struct err *e)
             continue;
         if (judge(t, one, &what, &record, e))
             return -1;
-        if (what != SWEEP_EXPLAINED
-                ? note_stray(t, r, one, e)
-                : store_task_put(t, TASK_MACHINE, one->name, record.state == M_ENDING ? TASK_TEARDOWN : TASK_CHECK,
-                                 clock_now_ms(), e))
+        if (what != SWEEP_EXPLAINED ? note_stray(t, r, one, e)
+                                    : store_task_put(t, TASK_MACHINE, one->name, TASK_CHECK, clock_now_ms(), e))
             return -1;
     }
     return 0;

@@ -326,7 +326,7 @@ static int read_job(struct reader *r, int64_t now_ms, enum event_verdict *verdic
     bool known;
 
     *verdict = EVENT_IGNORED;
-    if (r->v[F_ACTION].type == JSCAN_STRING && is_unset(r, F_JOB))
+    if (r->v[F_ACTION].type == JSCAN_STRING && r->v[F_JOB].type == JSCAN_NULL)
         return 0;
     if (read_state(r, now_ms, &known, j))
         return -1;

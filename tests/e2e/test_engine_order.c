@@ -133,7 +133,7 @@ static void test_engine_order__a_machine_lives_and_boots_no_longer_than_its_runn
     id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-order");
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
     assert_true(bed_settle(w));
-    assert_int_equal(bed_call(w->aws, 0).lifetime_s, 3600);
+    assert_int_equal(bed_call(w->aws, 0).lifetime_s, 3600 + w->overtime_ms / 1000);
     assert_int_equal(bed_number(w, "SELECT expires_ms - launched_ms FROM machine WHERE job_id = $1", id), 3600 * 1000);
     assert_non_null(strstr(bed_call(w->aws, 0).text, "120"));
     bed_pass(w, 121 * 1000); /* it never came up: another one is tried */
@@ -149,7 +149,7 @@ static void test_engine_order__the_operators_limits_are_the_longest(void **state
     id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-order");
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
     assert_true(bed_settle(w));
-    assert_int_equal(bed_call(w->aws, 0).lifetime_s, 6 * 3600);
+    assert_int_equal(bed_call(w->aws, 0).lifetime_s, 6 * 3600 + w->overtime_ms / 1000);
     assert_int_equal(bed_number(w, "SELECT boot_deadline_ms - launched_ms FROM machine WHERE job_id = $1", id),
                      15 * 60 * 1000);
 }

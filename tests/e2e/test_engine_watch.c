@@ -280,7 +280,7 @@ static void test_watch__a_destroyed_machine_that_goes_on_running_is_destroyed_ev
     bed_deliver(w, s.job, JOB_DONE, "cirun-one", s.name);
     pass(w, HOUR, 5 * 1000);
     at_first = memcloud_destroys(w->aws);
-    assert_true(at_first >= 6 && at_first <= 20);
+    assert_in_range(at_first, 6, 20);
     assert_int_equal(count(w, EVENTS("machine.stuck")), 1);
     assert_int_equal(count(w, EVENTS("machine.ended")), 1);
     pass(w, 6 * HOUR, 5 * MINUTE);

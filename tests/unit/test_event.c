@@ -462,7 +462,6 @@ static void test_event__an_event_about_no_job_at_all_is_ignored(void **state)
     static const char *const bodies[] = {
         "{\"action\":\"completed\",\"workflow_job\":null,\"repository\":{\"id\":5,\"full_name\":\"acme/model\"}}",
         "{\"action\":\"queued\",\"workflow_job\":null}",
-        "{\"action\":\"completed\"}",
         "{\"action\":\"startup_failure\",\"workflow_job\":null,\"repository\":null,\"installation\":null}",
     };
     enum event_verdict verdict;
