@@ -99,6 +99,21 @@ static void test_catch_up__what_somebody_answered_is_not_asked_for_whichever_att
     assert_int_equal(bed_number(w, "SELECT count(*) FROM missed WHERE $1 = 0", 0), 0);
 }
 
+/* What is said is kept, so that it is said once: it is the log's problem until a delivery of ours is in it. */
+#define ELSEWHERE(w) bed_number((w), "SELECT count(*) FROM delivery_log WHERE problem = 'elsewhere' AND $1 = 0", 0)
+
+static void test_catch_up__deliveries_that_others_answer_are_a_problem_that_is_told(void **state)
+{
+    struct bed *w = *state;
+
+    assert_true(bed_settle(w));
+    assert_int_equal(ELSEWHERE(w), 0);
+    (void)missed(w, bed_create_job(w, &(struct sim_job_spec){0}, "cirun-gpu"), "queued", 202);
+    bed_pass_by(w, 6 * MINUTE, MINUTE);
+    assert_int_equal(ELSEWHERE(w), 1);
+    assert_int_equal(asked_again(w), 0);
+}
+
 struct known {
     char guid[37];
 };
@@ -291,6 +306,7 @@ int main(void)
         TEST(test_catch_up__what_nobody_answered_is_asked_for_once_and_anew_only_after_a_while),
         TEST(test_catch_up__a_delivery_that_never_comes_is_given_up_with_a_word),
         TEST(test_catch_up__what_somebody_answered_is_not_asked_for_whichever_attempt_it_was),
+        TEST(test_catch_up__deliveries_that_others_answer_are_a_problem_that_is_told),
         TEST(test_catch_up__what_is_in_our_store_is_not_asked_for_though_github_saw_no_answer),
         TEST(test_catch_up__what_arrived_after_it_was_asked_for_is_not_asked_for_again),
         TEST(test_catch_up__one_that_github_held_back_gets_its_time_to_come_by_itself),
