@@ -56,6 +56,7 @@ struct used { /* by one repository, in this hour */
 struct hour { /* of one x-ratelimit-resource */
     bool known;
     int64_t limit, remaining, reset_ms; /* reset_ms: monotonic */
+    int64_t told, reset_s;              /* the least that this hour's answers told; which hour that is */
 };
 
 enum { CORE, REGISTRATION, HOURS };
@@ -382,12 +383,16 @@ static void learn(struct installation *in, const struct pace_call *c, const stru
     left_ms = reset_s * 1000 - server_now_ms + 1000;
     if (h->known && now_ms + left_ms > h->reset_ms + RESET_MAX_MS / 2)
         in->n_repos = 0; /* a new hour */
-    h->known = left_ms > 0;
-    h->limit = limit;
-    h->remaining = remaining - in->under_way;
-    h->reset_ms = now_ms + (left_ms < RESET_MAX_MS ? left_ms : RESET_MAX_MS);
     in->answered = in->limited = true;
     in->bare = 0;
+    if (h->known && h->reset_s == reset_s && h->limit == limit && remaining > h->told)
+        return; /* it was overtaken by the answer to a later call */
+    h->known = left_ms > 0;
+    h->limit = limit;
+    h->told = remaining;
+    h->reset_s = reset_s;
+    h->remaining = remaining - in->under_way;
+    h->reset_ms = now_ms + (left_ms < RESET_MAX_MS ? left_ms : RESET_MAX_MS);
 }
 
 void pace_leave(struct paces *p, const struct pace_call *c, const struct httpc_res *res, int64_t server_now_ms)

@@ -213,6 +213,20 @@ static void test_github_pace__the_hours_last_calls_are_for_ends(void **state)
     assert_int_equal(call(p, writing(7, 1), 5000, 4999), 0);
 }
 
+static void test_github_pace__an_answer_that_was_overtaken_gives_no_calls_back(void **state)
+{
+    AUTO_PACES struct paces *p = paces_new();
+    struct pace_call first = ending(7, 1), second = ending(7, 1);
+
+    (void)state;
+    learn(p, 7, 2);
+    assert_int_equal(enter(p, &first), 0);
+    assert_int_equal(enter(p, &second), 0);
+    leave(p, &second, 5000, 0, 3600);
+    leave(p, &first, 5000, 1, 3600);
+    assert_in_range(call(p, ending(7, 1), 5000, 0), 3600, 3601);
+}
+
 static void test_github_pace__a_repository_that_used_much_leaves_the_rest_of_the_hour_to_others(void **state)
 {
     AUTO_PACES struct paces *p = paces_new();
@@ -360,6 +374,7 @@ int main(void)
         T(reports_come_last),
         T(contents_are_written_one_at_a_time_and_at_most_80_a_minute_500_an_hour),
         T(the_hours_last_calls_are_for_ends),
+        T(an_answer_that_was_overtaken_gives_no_calls_back),
         T(a_repository_that_used_much_leaves_the_rest_of_the_hour_to_others),
         T(an_installation_that_is_used_up_does_not_delay_another),
         T(one_repositorys_thousand_calls_do_not_delay_the_single_one_of_another),
