@@ -281,7 +281,7 @@ static void test_resources__refused_memory_ends_the_process_and_nothing_acknowle
         n++;
     sim_github_webhook(w->gh, NULL);
     ended = world_daemon_down(w, SIGTERM);
-    assert_true(ended == 0 || ended == 128 + SIGABRT);
+    assert_true(SANITIZED || ended == 0 || ended == 128 + SIGABRT);
     assert_true(world_daemon_up(w));
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(deliver(w, i, NULL), 200);
@@ -297,7 +297,7 @@ static void test_resources__bodies_at_once_are_bounded(void **state)
     for (int i = 0; i < 4; i++)
         gorge(w);
     assert_int_equal(deliver(w, 1, NULL), 202);
-    assert_true(daemon_rss_kib(w->daemon) < 160 * 1024);
+    assert_true(SANITIZED || daemon_rss_kib(w->daemon) < 160 * 1024);
     works(w);
 }
 
@@ -358,7 +358,7 @@ static void test_resources__ten_thousand_slow_clients_keep_no_delivery_out(void 
     for (int i = 0; i < n; i++)
         (void)close(slow[i]);
     free(slow);
-    assert_true(daemon_rss_kib(w->daemon) < 128 * 1024);
+    assert_true(SANITIZED || daemon_rss_kib(w->daemon) < 128 * 1024);
 }
 
 int main(void)

@@ -9,6 +9,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* A sanitizer has memory, and ends, of its own: what a test says of these is not looked at then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 struct daemon_child;
 
 /* env: "NAME=value" entries, ended by NULL; nothing else is inherited but PATH. args after "serve", ended by NULL (or

@@ -19,12 +19,7 @@
 #include <unistd.h>
 
 #define NS 1000000000
-#define CALM_MS 60000 /* real time */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
+#define CALM_MS 60000                        /* real time */
 #define NOWHERE "http://127.0.0.1:1/webhook" /* refuses: the daemon is down */
 
 static const char file_text[] =
