@@ -78,7 +78,7 @@ $(TOOLS): $(B)/tests/%: $(B)/obj/tests/%_main.o $(B)/libsim.a $(B)/libmuster.a
 # Chance and the way out are the simulation's own.
 $(B)/tests/chaos/chaos: $(call obj,$(CHAOS_SRC)) $(B)/libsim.a $(B)/libmuster.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -Wl,--wrap=httpc_do -Wl,--wrap=crypto_random -o $@ $^ $(LDLIBS)
+	$(CC) $(LDFLAGS) -Wl,--wrap=httpc_do,--wrap=crypto_random,--wrap=crypto_rs256 -o $@ $^ $(LDLIBS)
 
 $(FUZZERS): $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libmuster.a
 	@mkdir -p $(@D)

@@ -28,8 +28,7 @@
 const struct crypto_key *chaos_key(void);
 
 struct world_key {
-    struct crypto_key *key;
-    char *public_pem;
+    struct crypto_key *key; /* seals what is secret in the store */
 };
 
 /* Made once, before the processes part. */
@@ -42,27 +41,24 @@ const struct crypto_key *chaos_key(void)
 
 static void make_key(void)
 {
-    char *private_pem;
+    char *private_pem, *public_pem;
     struct secret *pem;
     struct err e;
 
-    sim_rsa_key(&private_pem, &world_key.public_pem);
+    sim_rsa_key(&private_pem, &public_pem);
     pem = secret_new(private_pem, strlen(private_pem));
     if (crypto_key_parse(pem, "key", &world_key.key, &e))
         abort();
     secret_free(pem);
     free(private_pem);
+    free(public_pem);
 }
 
 /* --- one seed --------------------------------------------------------------------------------------------------- */
 
 static void begin(struct chaos *c)
 {
-    struct sim_github_conf gc = {.app_id = "12345",
-                                 .public_key_pem = world_key.public_pem,
-                                 .seed = c->seed,
-                                 .lost_contact_ms = 10 * MINUTE,
-                                 .manual = true};
+    struct sim_github_conf gc = {.app_id = "12345", .seed = c->seed, .lost_contact_ms = 10 * MINUTE, .manual = true};
     struct err e;
 
     c->rng = c->seed;
@@ -297,6 +293,5 @@ int main(int argc, char **argv)
                      number(argc > 3 ? argv[3] : NULL, 2));
     }
     crypto_key_free(world_key.key);
-    free(world_key.public_pem);
     return rc;
 }

@@ -373,6 +373,7 @@ static struct sim_github *github_new(const struct sim_github_conf *c)
 
     g->app_id = mem_strdup(c->app_id != NULL ? c->app_id : "12345");
     g->public_key = mem_strdup(c->public_key_pem != NULL ? c->public_key_pem : "");
+    g->trusting = c->manual && c->public_key_pem == NULL;
     g->secret = mem_strdup(c->webhook_secret != NULL ? c->webhook_secret : "secret");
     g->lost_contact_ms = c->lost_contact_ms > 0 ? c->lost_contact_ms : 1000;
     g->story = c->story;

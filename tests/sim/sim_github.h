@@ -53,7 +53,7 @@ typedef void sim_story_fn(void *arg, const char *line); /* what happens, for a d
 struct sim_github_conf {
     uint16_t port;              /* 0 = any free one */
     const char *app_id;         /* default "12345" */
-    const char *public_key_pem; /* the App's; sim_rsa_key makes a pair */
+    const char *public_key_pem; /* the App's; sim_rsa_key makes a pair; NULL: manual takes any signature */
     const char *webhook_secret; /* default "secret" */
     uint64_t seed;
     int64_t lost_contact_ms; /* a vanished runner's job fails after this; default 1,000 */

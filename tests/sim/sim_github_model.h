@@ -121,6 +121,7 @@ struct sim_github {
     struct sim_timer *timer;
     struct gh_sender *sender;
     char *app_id, *public_key, *secret;
+    bool trusting; /* of a simulation without keys: signatures of JWTs are not looked at */
     int64_t lost_contact_ms;
     sim_story_fn *story;
     void *story_arg;
