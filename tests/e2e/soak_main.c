@@ -86,8 +86,8 @@ int main(void)
     struct lab_sample samples[SAMPLES];
     size_t jobs = (size_t)setting("SOAK_JOBS", 10000);
     int64_t seconds = (int64_t)setting("SOAK_SECONDS", 180);
-    struct lab *l = lab_new(&(struct lab_conf){
-        .seed = setting("SOAK_SEED", 1), .rate = FAST, .rough = true, .warm = true, .by_hand = true});
+    struct lab *l =
+        lab_new(&(struct lab_conf){.seed = setting("SOAK_SEED", 1), .rate = FAST, .rough = true, .warm = true});
     bool ok = lab_up(l);
 
     if (ok) {

@@ -71,7 +71,7 @@ static bool kill_at(struct lab *l, int64_t k, enum shim_how how)
 
 static void test_kill_calls__a_death_at_any_call_changes_nothing_in_the_end(void **state)
 {
-    struct lab *l = lab_new(&(struct lab_conf){.seed = 9, .rate = FAST, .by_hand = true});
+    struct lab *l = lab_new(&(struct lab_conf){.seed = 9, .rate = FAST});
     int64_t only = (int64_t)setting("KILL_CALL", 0), step = setting("KILL_CALLS", 0) != 0 ? 1 : 23;
     int64_t from = only > 0 ? only : 1 + (int64_t)lab_draw(l, (uint64_t)step), last = from;
 

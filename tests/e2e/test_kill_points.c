@@ -186,7 +186,7 @@ static void die_at(struct lab *l, const struct point *p, const char *when, enum 
 static void test_kill_points__a_death_at_each_transition_loses_and_doubles_nothing(void **state)
 {
     const char *only = getenv("KILL_POINT");
-    struct lab *l = lab_new(&(struct lab_conf){.seed = 1, .rate = FAST, .rough = true, .warm = true, .by_hand = true});
+    struct lab *l = lab_new(&(struct lab_conf){.seed = 1, .rate = FAST, .rough = true, .warm = true});
 
     (void)state;
     assert_true(lab_up(l) && lab_calm(l));

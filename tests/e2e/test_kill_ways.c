@@ -26,7 +26,7 @@
 
 static int setup(void **state)
 {
-    *state = lab_new(&(struct lab_conf){.seed = 3, .rate = FAST, .by_hand = true});
+    *state = lab_new(&(struct lab_conf){.seed = 3, .rate = FAST});
     return 0;
 }
 
@@ -141,7 +141,6 @@ static void test_kill_ways__in_the_middle_of_a_migration(void **state)
     int64_t job = lab_job_of(l, LAB_PLAIN, WORLD_REPO, "[\"cirun-cpu\"]"), k = 1;
     bool listens = false;
 
-    l->conf.by_hand = false;
     for (; !listens; k += 1 + (int64_t)lab_draw(l, 4)) {
         remove_store(l);
         make_old_store(l, job, false);
@@ -158,7 +157,6 @@ static void test_kill_ways__in_the_middle_of_a_migration(void **state)
     make_old_store(l, job, true);
     assert_true(lab_up(l));
     assert_true(sim_github_wait_job(l->w->gh, job, SIM_JOB_COMPLETED, WAIT_MS));
-    l->conf.by_hand = true;
 }
 
 /* The answer to a launch is on its way while the process stands still for longer than the lease of the task: who takes

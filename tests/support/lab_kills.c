@@ -43,7 +43,7 @@ static bool kill_once(struct lab *l, size_t n)
 static size_t one_world(const struct kills_conf *c, uint64_t seed, size_t kills, struct lab_count *total)
 {
     struct lab *l = lab_new(&(struct lab_conf){
-        .seed = seed, .rate = FAST, .plain = c->plain, .rough = seed % 2 == 0, .warm = seed % 3 == 0, .by_hand = true});
+        .seed = seed, .rate = FAST, .plain = c->plain, .rough = seed % 2 == 0, .warm = seed % 3 == 0});
     char title[64];
     bool ok = true;
     size_t findings;
