@@ -250,7 +250,7 @@ bool lab_up(struct lab *l)
 bool lab_up_until(struct lab *l, int64_t k, enum shim_how how)
 {
     atomic_store(&l->shim->calls, 0);
-    l->shim->how = how;
+    l->shim->how = (int32_t)how;
     l->shim->kill_at = k;
     l->shim->what[0] = '\0';
     return up(l);
