@@ -283,12 +283,14 @@ static void copy_bytes(int from, int to)
         abort();
 }
 
-/* One committer writes, and it is the one that syncs: the file holds what is being synced. */
+/* One committer writes, and it is the one that syncs: the file holds what is being synced. It is read by the descriptor
+ * at hand: to close another one of it would drop the locks that SQLite has on it (POSIX), and whoever looks from
+ * outside would take himself for the last and delete the log under the daemon. */
 static void keep(int fd)
 {
     char link[64], path[512], copy[600];
     ssize_t n;
-    int from, to;
+    int to;
     NEXT(open_fn *, "open64");
 
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -298,12 +300,10 @@ static void keep(int fd)
         return;
     (void)snprintf(copy, sizeof(copy), "%s" SHIM_SYNCED, path);
     (void)pthread_mutex_lock(&copying);
-    from = next(path, O_RDONLY | O_CLOEXEC);
     to = next(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (from < 0 || to < 0)
+    if (to < 0)
         abort();
-    copy_bytes(from, to);
-    (void)close(from);
+    copy_bytes(fd, to);
     (void)close(to);
     (void)pthread_mutex_unlock(&copying);
 }

@@ -47,6 +47,17 @@ static void scribble(struct lab *l, unsigned char *p, size_t n)
         p[i] = (unsigned char)lab_draw(l, 256);
 }
 
+/* No further than what was being written: that a write harms bytes beside it is not feared by SQLite either
+ * (https://sqlite.org/psow.html), and the sector at the end of what is synced holds some of it. */
+static void scribble_written(struct lab *l, const unsigned char *now, unsigned char *out, size_t n)
+{
+    size_t from = 0;
+
+    while (from < n && now[from] == out[from])
+        from++;
+    scribble(l, out + from, n - from);
+}
+
 static bool same(const struct image *a, const struct image *b, size_t at, size_t n)
 {
     return at + n <= a->len && at + n <= b->len && memcmp(a->p + at, b->p + at, n) == 0;
@@ -65,7 +76,7 @@ static void mix_sector(struct lab *l, enum lab_loss loss, const struct image *no
     if (loss == LAB_LOSE_SOME && dice < 2)
         memcpy(out, now->p + at, n);
     else if (loss == LAB_SCRIBBLE && dice < 2)
-        scribble(l, out, n);
+        scribble_written(l, now->p + at, out, n);
     else if (loss == LAB_TEAR && dice < 2)
         memcpy(out, now->p + at, n / 2);
     else if (loss == LAB_TEAR && dice == 2)
