@@ -215,7 +215,7 @@ void end_unrecorded(struct engine *g, const char *name)
     if (cloud == NULL)
         return;
     machine_ref(&m, &ref);
-    if (cloud->ops->destroy(cloud->provider, &ref, &e)) {
+    if (pace_destroy(g, cloud, &ref, &e)) {
         metric_add(&destroys, err_kind_name(e.kind), 1);
         log_error(EV("destroy.failed"), FS("machine", m.name), FS("cloud", m.cloud), FS("instance", m.instance_id),
                   FE(&e));

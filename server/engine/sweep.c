@@ -7,6 +7,7 @@
 #include "server/base/mem.h"
 #include "server/base/metric.h"
 #include "server/base/text.h"
+#include "server/engine/pace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -461,8 +462,7 @@ static int sweep_place(struct engine *g, int64_t id, const struct task *task, st
     r->g = g;
     r->task = task;
     r->mark = r->renewed_ms = clock_now_ms();
-    if (cloud->ops->list(cloud->provider, r->place.region[0] != '\0' ? r->place.region : NULL, see_instance, r,
-                         &cause) ||
+    if (pace_list(g, cloud, r->place.region[0] != '\0' ? r->place.region : NULL, see_instance, r, &cause) ||
         (r->n_batch > 0 && judge_batch(r, &cause)))
         return failed(r, &cause, next, e);
     return complete(r, e);

@@ -5,6 +5,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/metric.h"
+#include "server/engine/pace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -216,7 +217,7 @@ static int destroy(struct ending *d, const struct engine_cloud *cloud, const str
 {
     struct err cause;
 
-    if (cloud->ops->destroy(cloud->provider, ref, &cause)) {
+    if (pace_destroy(d->g, cloud, ref, &cause)) {
         metric_add(&refused, err_kind_name(cause.kind), 1);
         log_error(EV("sweep.refused"), FS("machine", d->s.name), FS("cloud", d->s.cloud), FS("region", d->s.region),
                   FS("instance", d->s.instance_id), FS("reason", sentence(d->what)), FE(&cause));
@@ -241,7 +242,7 @@ static int step(struct ending *d, const struct engine_cloud *cloud, struct err *
     (void)snprintf(ref.id, sizeof(ref.id), "%s", d->s.instance_id);
     (void)snprintf(ref.region, sizeof(ref.region), "%s", d->s.region);
     (void)snprintf(ref.name, sizeof(ref.name), "%s", d->s.name);
-    if (cloud->ops->describe(cloud->provider, &ref, &seen, &cause)) {
+    if (pace_describe(d->g, cloud, &ref, &seen, &cause)) {
         log_warn(EV("sweep.unchecked"), FS("machine", d->s.name), FS("cloud", d->s.cloud),
                  FS("instance", d->s.instance_id), FE(&cause));
         return again_after(d, &cause);
