@@ -209,7 +209,7 @@ int64_t check_hard_end_ms(const struct check *c)
 /* By both clocks: one that jumps ahead ends nobody's job. */
 static bool is_past_hard_end(const struct check *c)
 {
-    return c->now_ms >= check_hard_end_ms(c) && clock_mono_ms() + c->g->steady_ms >= check_hard_end_ms(c);
+    return c->now_ms >= check_hard_end_ms(c) && clock_mono_ms() + atomic_load(&c->g->steady_ms) >= check_hard_end_ms(c);
 }
 
 static void hours(int64_t ms, char out[32])

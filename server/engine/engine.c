@@ -19,7 +19,7 @@ struct engine *engine_new(const struct engine_conf *c)
     struct engine *g = mem_zalloc(sizeof(*g));
 
     g->c = *c;
-    g->steady_ms = clock_now_ms() - clock_mono_ms();
+    atomic_init(&g->steady_ms, clock_now_ms() - clock_mono_ms());
     crypto_key_derive(c->app_key, "muster user-data", g->seal_key);
     lookup_open(g);
     g->people = people_new(&(struct people_conf){.github = c->github,

@@ -17,7 +17,8 @@ struct workers; /* worker.c: scheduler, threads, the queue between them */
 
 struct engine {
     struct engine_conf c;
-    int64_t steady_ms; /* the wall clock less the monotonic one when this process began: a jump of the former shows */
+    /* The wall clock less the monotonic one, as of the last leap that the store knows of: a newer one shows. */
+    _Atomic int64_t steady_ms;
     unsigned char seal_key[32];
     struct cache *runs, *files, *etags, *orgs, *told; /* lookup.c */
     struct people *people;

@@ -241,8 +241,10 @@ static int claim(struct workers *w, struct claim *c, struct err *e)
     c->leapt = leap_look(&w->clock, LEASE_MS);
     if (store_write(w->g->c.store, claim_tx, c, e))
         return -1;
-    if (c->leapt)
+    if (c->leapt) { /* deadlines were moved by it, and time that the system slept is over for them too */
+        (void)atomic_fetch_add(&w->g->steady_ms, w->clock.by_ms + w->clock.stood_ms);
         leap_done(&w->clock);
+    }
     return 0;
 }
 

@@ -185,6 +185,19 @@ static void test_watch__a_clock_that_jumps_ahead_ends_no_job(void **state)
     assert_done(w);
 }
 
+/* The bed gives a machine six hours, and two of overtime. */
+static void test_watch__a_clock_that_jumped_gives_no_machine_more_time_than_it_has(void **state)
+{
+    struct bed *w = *state;
+
+    (void)at_work(w);
+    clock_test_set(clock_now_ms() + 100 * HOUR);
+    pass(w, 7 * HOUR, 10 * MINUTE);
+    assert_lives(w);
+    pass(w, 2 * HOUR, 10 * MINUTE);
+    assert_int_equal(memcloud_live(w->aws), 0);
+}
+
 static void test_watch__a_clock_that_jumps_back_ends_no_job_and_loses_none(void **state)
 {
     struct bed *w = *state;
@@ -392,6 +405,7 @@ int main(void)
         TEST(test_watch__a_github_that_cannot_be_asked_at_the_lifetime_is_asked_until_the_overtime_is_over),
         TEST(test_watch__what_ends_a_machine_by_itself_is_set_to_lifetime_and_overtime),
         TEST(test_watch__a_clock_that_jumps_ahead_ends_no_job),
+        TEST(test_watch__a_clock_that_jumped_gives_no_machine_more_time_than_it_has),
         TEST(test_watch__a_clock_that_jumps_back_ends_no_job_and_loses_none),
         TEST(test_watch__a_machine_at_work_that_its_cloud_does_not_find_once_is_left_alone),
         TEST(test_watch__a_cloud_is_not_believed_while_github_says_that_the_runner_works),
