@@ -120,6 +120,15 @@ static int give_up(struct check *c, const struct waiting *w, int64_t waited_ms, 
     return check_decide(c, &v, e);
 }
 
+/* A job that is not shown is gone only where the repository shows itself: else all of it answers 404 for a while. */
+static bool is_shown(struct check *c)
+{
+    struct check_runner r;
+
+    check_ask(c, &r);
+    return r.known;
+}
+
 static int look(struct check *c, const struct waiting *w, struct err *e)
 {
     int64_t since_ms = w->j.queued_ms > c->w.since_ms ? w->j.queued_ms : c->w.since_ms;
@@ -137,6 +146,8 @@ static int look(struct check *c, const struct waiting *w, struct err *e)
         c->unasked = true;
         return 0;
     }
+    if (strcmp(status, "gone") == 0 && !is_shown(c))
+        return 0;
     if (strcmp(status, "completed") == 0 || strcmp(status, "gone") == 0)
         return check_settle_job(c, w->j.id, e);
     if (strcmp(status, "in_progress") == 0)

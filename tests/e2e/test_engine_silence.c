@@ -89,6 +89,30 @@ static void test_silence__a_job_that_ended_without_a_word_does_not_keep_its_mach
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
 }
 
+/* A repository that the App may not see for a moment answers 404 to everything. */
+static void test_silence__a_job_that_github_does_not_show_for_a_while_is_not_taken_for_ended(void **state)
+{
+    static const char *const ops[] = {SIM_GH_JOB, SIM_GH_RUNNERS};
+    struct bed *w = *state;
+    int64_t id = queue_held_job(w);
+
+    (void)boot_deaf(w, 0);
+    while (count(w, "SELECT count(*) FROM machine WHERE state = 3 AND $1 = 0") == 0)
+        bed_pass(w, MINUTE);
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+        sim_http_fault(sim_github_http(w->gh), &(struct sim_fault){.op = ops[i],
+                                                                   .kind = SIM_FAULT_STATUS,
+                                                                   .status = 404,
+                                                                   .body = "{\"message\":\"Not Found\"}",
+                                                                   .probability = 1});
+    pass(w, 8 * MINUTE, MINUTE);
+    assert_true(sim_http_count_status(sim_github_http(w->gh), SIM_GH_JOB, 404) > 0);
+    sim_http_faults_clear(sim_github_http(w->gh));
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 1", id), 1);
+    sim_github_job_release(w->gh, id);
+    assert_true(sim_github_wait_job(w->gh, id, SIM_JOB_IN_PROGRESS, BED_WAIT_MS));
+}
+
 static void test_silence__a_job_whose_runner_is_refused_for_good_says_so_and_gives_its_place(void **state)
 {
     struct bed *w = *state;
@@ -170,6 +194,7 @@ int main(void)
         TEST(test_silence__a_runner_that_is_given_no_job_is_told_of_at_the_job_and_kept_for_a_while),
         TEST(test_silence__after_two_machines_that_were_given_no_job_no_further_one_is_made),
         TEST(test_silence__a_job_that_ended_without_a_word_does_not_keep_its_machine),
+        TEST(test_silence__a_job_that_github_does_not_show_for_a_while_is_not_taken_for_ended),
         TEST(test_silence__a_job_whose_runner_is_refused_for_good_says_so_and_gives_its_place),
         TEST(test_silence__a_runner_that_cannot_be_removed_is_left_and_said_so),
         TEST(test_silence__a_runner_refused_for_good_is_asked_for_ever_more_seldom),
