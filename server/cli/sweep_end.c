@@ -33,7 +33,15 @@ static bool is_due(const struct sweeping *s, struct sweep_found *f, bool *expire
     return false;
 }
 
-/* A healthy job is never killed. What GitHub cannot tell keeps a machine only while its lifetime lasts. */
+/* Where there is an App to ask as, no answer keeps a machine as long as its job may run: limits.overtime beyond it. */
+static bool is_over(const struct sweeping *s, const struct sweep_found *f)
+{
+    int64_t overtime_ms = s->github != NULL ? conf_int(s->conf->limits, "overtime") : 0;
+
+    return f->i.expires_ms > 0 && s->now_ms >= f->i.expires_ms + overtime_ms;
+}
+
+/* A healthy job is never killed. What GitHub cannot tell keeps a machine only while its job may run. */
 static void ask(const struct sweeping *s, struct sweep_found *f, bool expired)
 {
     struct sweep_question q = {.github = s->github, .name = f->i.name, .repo = f->i.repo, .remove = !s->dry_run};
@@ -56,7 +64,7 @@ static void ask(const struct sweeping *s, struct sweep_found *f, bool expired)
     case SWEEP_UNHEARD:
         (void)snprintf(f->why, sizeof(f->why), "%.60s; GitHub could not be asked whether it works: %.180s", over,
                        cause.msg);
-        if (!expired)
+        if (!is_over(s, f))
             f->fate = FATE_KEPT;
         return;
     }

@@ -255,6 +255,22 @@ static void test_sweep_cli__a_machine_that_works_is_left_alone(void **state)
     assert_false(lives(b, &busy));
 }
 
+static void test_sweep_cli__while_github_does_not_answer_a_job_has_its_overtime(void **state)
+{
+    struct bed *b = *state;
+    struct made busy = make(b, "muster", WORLD_REPO, 120 * MINUTE, -MINUTE);
+    struct made over = make(b, "muster", WORLD_REPO, 600 * MINUTE, -361 * MINUTE); /* limits.overtime is six hours */
+    AUTO_BUF struct buf out = BUF_INIT(OUT_MAX);
+
+    work(b, busy.name);
+    sim_http_fault(sim_github_http(b->w->gh),
+                   &(struct sim_fault){.kind = SIM_FAULT_STATUS, .status = 502, .probability = 1});
+    assert_int_equal(SWEEP(&out, "--wait", "60s"), 0);
+    must_hold(&out, "GitHub could not be asked");
+    assert_true(lives(b, &busy));
+    assert_false(lives(b, &over));
+}
+
 static void test_sweep_cli__clouds_alone_are_enough(void **state)
 {
     struct bed *b = *state;
@@ -367,6 +383,7 @@ int main(void)
         T(the_expired_end_and_nothing_else),
         T(a_dry_run_changes_nothing),
         T(a_machine_that_works_is_left_alone),
+        T(while_github_does_not_answer_a_job_has_its_overtime),
         T(clouds_alone_are_enough),
         T(a_failing_account_keeps_no_other_from_being_swept),
         T(all_ends_what_surely_is_orphaned_when_it_is_confirmed),
