@@ -235,8 +235,10 @@ static int look(struct check *c, struct err *e)
 int check_retire(struct engine *g, struct machine *m, struct task_next *next, struct err *e)
 {
     struct check c = {.g = g, .m = m, .now_ms = clock_now_ms()};
+    /* one whose launch was never cleared up is looked at here alone: it has no more time than others */
+    bool is_over = m->launched_ms != 0 && c.now_ms >= m->expires_ms;
 
-    return begin(&c, e) || check_surplus(&c, e) || finish(&c, next, e) ? -1 : 0;
+    return begin(&c, e) || (is_over ? check_lifetime(&c, e) : check_surplus(&c, e)) || finish(&c, next, e) ? -1 : 0;
 }
 
 int check_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next, struct err *e)

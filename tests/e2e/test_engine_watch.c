@@ -186,6 +186,35 @@ static void test_watch__a_clock_that_jumps_ahead_ends_no_job(void **state)
 }
 
 /* The bed gives a machine six hours, and two of overtime. */
+/* Its launch's answer was lost and the cloud could not be asked, until nobody waited for it any more; and GitHub does
+ * not tell whether it has a runner at work. */
+static void test_watch__a_machine_whose_launch_was_never_cleared_up_ends_with_its_time(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    memcloud_lose_answers(w->aws, 1000);
+    memcloud_chance(w->aws, &(struct memcloud_chance){.fail = 1});
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    sim_github_job_cancel(w->gh, id);
+    bed_deliver(w, id, JOB_DONE, "cirun-one", NULL);
+    sim_http_fault(sim_github_http(w->gh), &(struct sim_fault){.op = SIM_GH_RUNNERS,
+                                                               .kind = SIM_FAULT_STATUS,
+                                                               .status = 403,
+                                                               .body = "{\"message\":\"Forbidden\"}",
+                                                               .probability = 1});
+    sim_http_fault(sim_github_http(w->gh), &(struct sim_fault){.op = SIM_GH_RUNNER_DELETE,
+                                                               .kind = SIM_FAULT_STATUS,
+                                                               .status = 403,
+                                                               .body = "{\"message\":\"Forbidden\"}",
+                                                               .probability = 1});
+    pass(w, HOUR, MINUTE);
+    memcloud_chance(w->aws, &(struct memcloud_chance){0});
+    pass(w, 8 * HOUR, 5 * MINUTE);
+    assert_int_equal(memcloud_live(w->aws), 0);
+}
+
 static void test_watch__a_clock_that_jumped_gives_no_machine_more_time_than_it_has(void **state)
 {
     struct bed *w = *state;
@@ -405,6 +434,7 @@ int main(void)
         TEST(test_watch__a_github_that_cannot_be_asked_at_the_lifetime_is_asked_until_the_overtime_is_over),
         TEST(test_watch__what_ends_a_machine_by_itself_is_set_to_lifetime_and_overtime),
         TEST(test_watch__a_clock_that_jumps_ahead_ends_no_job),
+        TEST(test_watch__a_machine_whose_launch_was_never_cleared_up_ends_with_its_time),
         TEST(test_watch__a_clock_that_jumped_gives_no_machine_more_time_than_it_has),
         TEST(test_watch__a_clock_that_jumps_back_ends_no_job_and_loses_none),
         TEST(test_watch__a_machine_at_work_that_its_cloud_does_not_find_once_is_left_alone),
