@@ -446,13 +446,19 @@ int launch_machine(struct engine *g, struct machine *m, const struct task *task,
 {
     AUTO(attempt_clear)
     struct attempt a = {.g = g, .m = m, .task = task, .next = next, .tries = task->attempts, .notes = BUF_INIT(4000)};
-    bool open = true;
+    bool open = true, served;
 
     /* nobody needs it: at once when nothing went out, else after the grace that every machine has */
     if (m->surplus_ms != 0 && (m->state == M_WANTED || clock_now_ms() >= m->surplus_ms + g->c.idle_grace_ms))
         return check_retire(g, m, next, e);
     if (m->state == M_WANTED && m->round > 0 && (room_ask(g, m, next, &open, e) || !open))
         return open ? -1 : m->job_id != 0 ? give_place(g, m, next, e) : 0;
+    if (launch_ask(g, m, &served, e))
+        return -1;
+    if (served) {
+        *next = (struct task_next){clock_now_ms(), TASK_LAUNCH, false};
+        return 0;
+    }
     if (plan_parse(m->plan_json, &a.plan, e))
         return -1;
     if (m->candidate < 0 || m->candidate >= (int)a.plan.n)

@@ -3,6 +3,7 @@
  *
  *   launch.c        the candidates one by one, rounds, what follows from refusals
  *   launch_try.c    one try: the store before the act, the call, the store after it
+ *   launch_ask.c    a machine in place of another: is it still needed?
  */
 #ifndef MUSTER_ENGINE_LAUNCH_INT_H
 #define MUSTER_ENGINE_LAUNCH_INT_H
@@ -28,6 +29,9 @@ struct attempt { /* one run of the task */
 /* A word about the job, unless it was decided otherwise, taken or ended meanwhile. */
 int launch_job_note(struct store_tx *t, const struct engine *g, const struct verdict *v, struct err *e) MUST_USE;
 struct verdict launch_word(const struct machine *m, enum job_want want, const char *reason);
+
+/* *served: m's job runs or has run, which GitHub alone told; what follows from that is done. */
+int launch_ask(struct engine *g, const struct machine *m, bool *served, struct err *e) MUST_USE;
 
 /* Store that a->m->candidate is about to be tried. go = false: it is left alone for now, when left->again_ms says so;
  * else it is not to be launched any more, and the task goes on as a->next says. */

@@ -210,6 +210,21 @@ static void test_engine__a_machine_that_never_registers_is_replaced_by_the_next_
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS)); /* the first one is destroyed */
 }
 
+/* Nobody told us that it took the job, nor that it did it. */
+static void test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_replaced(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    sim_github_runner_finish(w->gh, bed_boot(w, w->aws, 0), "success");
+    memcloud_lose(w->aws, bed_call(w->aws, 0).name);
+    for (int i = 0; i < 9; i++)
+        bed_pass(w, 30 * 1000);
+    assert_int_equal(memcloud_made(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
+}
+
 static void test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits(void **state)
 {
     struct bed *w = *state;
@@ -432,6 +447,7 @@ int main(void)
         TEST(test_engine__an_unreadable_file_refuses_with_line_and_column),
         TEST(test_engine__a_label_nobody_has_is_refused_with_the_nearest),
         TEST(test_engine__a_machine_that_never_registers_is_replaced_by_the_next_candidate),
+        TEST(test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_replaced),
         TEST(test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits),
         TEST(test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced),
         TEST(test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first),
