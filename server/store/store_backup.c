@@ -66,6 +66,25 @@ static bool is_of_store(const struct copying *c)
     return is_same_file(c->source, c->target);
 }
 
+/* A log that lies beside a name is read together with whatever gets that name: another's pages, and no check sees it.
+ */
+static int refuse_leftovers(const struct copying *c, struct err *e)
+{
+    static const char *const ends[] = {"-wal", "-journal", "-shm", "-lock"};
+    char side[NAME_MAX_LEN];
+    struct stat st;
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(side, sizeof(side), "%s%s", c->target, ends[i]);
+        if (lstat(side, &st) == 0)
+            return err_set(e, ERR_CONFLICT,
+                           "something uses, or left a log beside, %s (%s): stop it and remove that file, or name "
+                           "another target",
+                           c->target, side);
+    }
+    return 0;
+}
+
 static int find_source(struct copying *c, struct err *e)
 {
     if (file_resolve(c->url, c->source, e))
@@ -89,6 +108,8 @@ static int find_target(struct copying *c, const char *target, struct err *e)
         return -1;
     if (is_of_store(c))
         return err_set(e, ERR_INVALID, "backup %s: that is a file of the store itself", c->target);
+    if (refuse_leftovers(c, e))
+        return -1;
     if (!c->force && access(c->target, F_OK) == 0)
         return err_set(e, ERR_CONFLICT, "backup %s is there already: --force replaces it", c->target);
     return 0;
@@ -182,6 +203,8 @@ static int sync_part(const struct copying *c, int64_t *bytes, struct err *e)
 /* A link fails where the name is taken, in one step; where a file system knows no links, a look must do. */
 static int name_it(struct copying *c, struct err *e)
 {
+    if (refuse_leftovers(c, e)) /* the copying took its time */
+        return -1;
     if (!c->force && link(c->part, c->target) == 0) {
         (void)unlink(c->part);
         c->part[0] = '\0';

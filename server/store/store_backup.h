@@ -17,9 +17,11 @@ struct store_backup {
 };
 
 /* url: as for store_open; the store must be there. target: a file, made beside its name with mode 0600, synced, and
- * only then put in its place; without force never over one that is there, and never over a file of the store.
- * ERR_INVALID: no such store, another program's, a newer muster's, damaged, a target that cannot be; ERR_CONFLICT: the
- * target exists; ERR_QUOTA: no room. Nothing is left of a copy that failed (but by a kill: TARGET.XXXXXX). */
+ * only then put in its place; without force never over one that is there, never over a file of the store, and never
+ * beside what SQLite or a daemon keeps beside a database in use (-wal, -journal, -shm, -lock): a log that was left
+ * there would be read as the copy's own. ERR_INVALID: no such store, another program's, a newer muster's, damaged, a
+ * target that cannot be; ERR_CONFLICT: the target exists, or is in use; ERR_QUOTA: no room. Nothing is left of a copy
+ * that failed (but by a kill: TARGET.XXXXXX). */
 int store_backup(const char *url, const char *target, bool force, struct store_backup *out, struct err *e) MUST_USE;
 
 #endif

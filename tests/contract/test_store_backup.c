@@ -204,6 +204,61 @@ static void put_file(const char *path, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
+/* Somebody wrote into the old backup and was killed: its log holds pages of the old one. */
+static void leave_log(const char *path)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        sqlite3 *db = NULL;
+
+        _exit(sqlite3_open(path, &db) == SQLITE_OK &&
+                      sqlite3_exec(db, "PRAGMA journal_mode = WAL; DELETE FROM event", NULL, NULL, NULL) == SQLITE_OK
+                  ? 0
+                  : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_store_backup__a_log_that_was_left_beside_the_target_is_not_taken_for_the_copys(void **state)
+{
+    struct bed *b = *state;
+    struct store_backup out;
+    char side[200];
+    struct err e;
+
+    write_pairs(b, 1, 100);
+    assert_ok(store_backup(b->h.url, b->target, false, &out, &e), e);
+    leave_log(b->target);
+    write_pairs(b, 100, 200);
+    assert_fails(store_backup(b->h.url, b->target, true, &out, &e), ERR_CONFLICT, "copy.db-", e);
+    (void)snprintf(side, sizeof(side), "%s-wal", b->target);
+    assert_int_equal(unlink(side), 0);
+    (void)snprintf(side, sizeof(side), "%s-shm", b->target);
+    assert_int_equal(unlink(side), 0);
+    assert_ok(store_backup(b->h.url, b->target, true, &out, &e), e);
+    assert_int_equal(ask(b->target, "SELECT count(*) FROM event"), 199);
+    assert_int_equal(ask(b->target, "SELECT count(*) FROM job"), 199);
+}
+
+static void test_store_backup__what_a_database_in_use_keeps_beside_it_is_named(void **state)
+{
+    static const char *const ends[] = {"-wal", "-journal", "-shm", "-lock"};
+    struct bed *b = *state;
+    char side[200];
+
+    write_pairs(b, 1, 10);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(side, sizeof(side), "%s%s", b->target, ends[i]);
+        put_file(side, "");
+        assert_refused(b, b->h.url, b->target, ERR_CONFLICT, ends[i]);
+        assert_int_equal(unlink(side), 0);
+    }
+}
+
 static void test_store_backup__what_is_no_store_of_ours_is_refused_in_one_sentence(void **state)
 {
     struct bed *b = *state;
@@ -321,6 +376,8 @@ int main(void)
         T(test_store_backup__the_copy_is_private_and_opens_as_a_store),
         T(test_store_backup__what_is_there_is_replaced_only_when_that_is_asked_for),
         T(test_store_backup__the_store_itself_is_never_written_over),
+        T(test_store_backup__a_log_that_was_left_beside_the_target_is_not_taken_for_the_copys),
+        T(test_store_backup__what_a_database_in_use_keeps_beside_it_is_named),
         T(test_store_backup__what_is_no_store_of_ours_is_refused_in_one_sentence),
         T(test_store_backup__a_damaged_store_is_found_out),
         T(test_store_backup__a_full_disk_leaves_nothing_and_the_older_backup),
