@@ -131,9 +131,18 @@ static int finish_tx(struct store_tx *t, void *arg, struct err *e)
     return store_task_finish(t, f->task, f->next.due_ms, f->next.priority, f->next.retry, e);
 }
 
+/* A task that began by the old clock says by it when it is due again: set back meanwhile, that would be later by as
+ * much, and nothing moves it any more. Too early does no harm: nobody asks whether it looked after the leap. */
+static void move_next(struct task_next *next, int64_t leapt_ms)
+{
+    if (leapt_ms < 0 && next->due_ms > 0)
+        next->due_ms = next->due_ms > -leapt_ms ? next->due_ms + leapt_ms : 1;
+}
+
 static void run_task(struct workers *w, const struct task *task)
 {
     struct finish f = {task, TASK_NEXT_NONE};
+    int64_t steady_ms = atomic_load(&w->g->steady_ms);
     struct err e;
     int rc;
 
@@ -149,6 +158,7 @@ static void run_task(struct workers *w, const struct task *task)
         f.next.retry = true;
     }
     metric_add(&tasks_run, rc == 0 ? "ok" : "failed", 1);
+    move_next(&f.next, atomic_load(&w->g->steady_ms) - steady_ms);
     if (workers_write(w->g, finish_tx, &f, &e))
         log_error(EV("task.unfinished"), FS("subject", task->subject), FE(&e));
 }
@@ -234,17 +244,26 @@ static int claim_tx(struct store_tx *t, void *arg, struct err *e)
     return 0;
 }
 
+/* Deadlines are moved by the leap, and time that the system slept is over for them too. Backwards it shows before the
+ * store is written: whoever finishes a task in between (move_next) must know. Forwards after it: whoever then ends
+ * something by its deadline must see the one that was moved. */
 static int claim(struct workers *w, struct claim *c, struct err *e)
 {
+    int64_t ms, early_ms;
+
     c->got = 0;
     c->clock = &w->clock;
     c->leapt = leap_look(&w->clock, LEASE_MS);
-    if (store_write(w->g->c.store, claim_tx, c, e))
+    ms = c->leapt ? w->clock.by_ms + w->clock.stood_ms : 0;
+    early_ms = ms < 0 ? ms : 0;
+    (void)atomic_fetch_add(&w->g->steady_ms, early_ms);
+    if (store_write(w->g->c.store, claim_tx, c, e)) {
+        (void)atomic_fetch_sub(&w->g->steady_ms, early_ms);
         return -1;
-    if (c->leapt) { /* deadlines were moved by it, and time that the system slept is over for them too */
-        (void)atomic_fetch_add(&w->g->steady_ms, w->clock.by_ms + w->clock.stood_ms);
-        leap_done(&w->clock);
     }
+    (void)atomic_fetch_add(&w->g->steady_ms, ms - early_ms);
+    if (c->leapt)
+        leap_done(&w->clock);
     return 0;
 }
 

@@ -82,10 +82,81 @@ static void test_worker__what_is_claimed_while_the_drain_begins_is_not_begun(voi
     hand_close(&h);
 }
 
+/* --- the clock is set under a task -------------------------------------------------------------------------------- */
+
+#define HOUR ((int64_t)60 * 60 * 1000)
+
+/* The scheduler sees it while the task is under way. */
+static int set_the_clock_meanwhile(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
+{
+    int64_t by_ms = strcmp(task->subject, "1") == 0 ? -24 * HOUR : 24 * HOUR;
+
+    (void)e;
+    *next = (struct task_next){clock_now_ms() + HOUR, TASK_CHECK, false};
+    clock_test_set(clock_now_ms() + by_ms);
+    assert_false(workers_step(g->workers));
+    return 0;
+}
+
+static int one_task_tx(struct store_tx *t, void *subject, struct err *e)
+{
+    return store_task_put(t, TASK_JOB, subject, TASK_DECIDE, clock_now_ms(), e);
+}
+
+static int next_due_tx(struct store_tx *t, void *due_ms, struct err *e)
+{
+    return store_task_next_due(t, TASK_REPORT, due_ms, e);
+}
+
+static int64_t due_in(struct hand *h, const char *subject)
+{
+    struct engine g = {.c = {.workers = 8}};
+    int64_t due_ms = 0;
+    char text[8];
+    struct err e;
+
+    (void)snprintf(text, sizeof(text), "%s", subject);
+    g.c.store = h->s;
+    g.workers = workers_new(&g, set_the_clock_meanwhile);
+    assert_ok(store_write(h->s, one_task_tx, text, &e), e);
+    assert_true(workers_step(g.workers));
+    assert_ok(store_read(h->s, next_due_tx, &due_ms, &e), e);
+    workers_free(g.workers);
+    return due_ms - clock_now_ms();
+}
+
+static void test_worker__a_clock_set_back_under_a_task_does_not_put_off_its_next_turn(void **state)
+{
+    struct hand h;
+
+    (void)state;
+    hand_open(&h);
+    clock_test_set(1700000000000);
+    log_set_level(LOG_NONE);
+    assert_int_equal(due_in(&h, "1"), HOUR);
+    clock_test_release();
+    hand_close(&h);
+}
+
+static void test_worker__a_clock_set_forwards_under_a_task_leaves_it_due_early(void **state)
+{
+    struct hand h;
+
+    (void)state;
+    hand_open(&h);
+    clock_test_set(1700000000000);
+    log_set_level(LOG_NONE);
+    assert_int_equal(due_in(&h, "2"), HOUR - 24 * HOUR);
+    clock_test_release();
+    hand_close(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker__what_is_claimed_while_the_drain_begins_is_not_begun),
+        cmocka_unit_test(test_worker__a_clock_set_back_under_a_task_does_not_put_off_its_next_turn),
+        cmocka_unit_test(test_worker__a_clock_set_forwards_under_a_task_leaves_it_due_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
