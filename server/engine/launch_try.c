@@ -59,6 +59,7 @@ struct intent {
     const struct engine *g;
     const struct plan *plan;
     bool first; /* no request of this try went out yet: it may be left alone */
+    bool sound; /* a request may go out: its region is worth a look from now on */
     struct breaker_found left;
 };
 
@@ -88,7 +89,7 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
     i->go = false;
     i->now = M_GONE;
     i->left = (struct breaker_found){.again_ms = 0};
-    if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e) || sweep_note(t, i->g, i->m, e) ||
+    if (store_task_renew(t, i->task, clock_now_ms() + LEASE_MS, e) || (i->sound && sweep_note(t, i->g, i->m, e)) ||
         store_machine_get(t, i->m->name, &now, &found, e))
         return -1;
     if (found)
@@ -106,6 +107,16 @@ static int intent_tx(struct store_tx *t, void *arg, struct err *e)
     return store_machine_update(t, &copy, now.state, &i->go, e) || arm(t, i, e) ? -1 : 0;
 }
 
+/* Files of strangers name regions that no cloud has. */
+static bool is_sound(const struct attempt *a)
+{
+    const struct machine_spec *s = &a->plan.specs[a->m->candidate];
+    const struct engine_cloud *cloud = machine_cloud(a->g, s->cloud);
+    struct err ignored;
+
+    return cloud != NULL && cloud->ops->check(cloud->provider, s, &ignored) == 0;
+}
+
 /* Names the try: the same again means the same machine. */
 static void name_try(const struct machine *m, char out[96])
 {
@@ -114,8 +125,13 @@ static void name_try(const struct machine *m, char out[96])
 
 int launch_intent(struct attempt *a, bool *go, struct breaker_found *left, struct err *e)
 {
-    struct intent i = {
-        .m = a->m, .task = a->task, .g = a->g, .plan = &a->plan, .first = a->m->doubt_ms == 0, .now = M_GONE};
+    struct intent i = {.m = a->m,
+                       .task = a->task,
+                       .g = a->g,
+                       .plan = &a->plan,
+                       .first = a->m->doubt_ms == 0,
+                       .sound = is_sound(a),
+                       .now = M_GONE};
     int64_t now = clock_now_ms();
 
     a->doubt_ms = a->m->doubt_ms;

@@ -351,9 +351,16 @@ static const char *const V14[] = {
     NULL,
 };
 
+/* The rule by which regions are forgotten (store_retain.c). */
+static const char *const V15[] = {
+    "CREATE INDEX sweep_place_used ON sweep_place (used_ms)",
+    "CREATE INDEX machine_place ON machine (cloud, region) WHERE state < 6",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2}, {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},
-    {8, V8}, {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14},
+    {1, V1}, {2, V2},   {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},   {8, V8},
+    {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14}, {15, V15},
 };
 
 int64_t schema_newest(void)

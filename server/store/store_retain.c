@@ -20,7 +20,7 @@
 
 _Static_assert(JOB_DONE == 3 && M_GONE == 6, "the rules name these numbers");
 _Static_assert(TASK_JOB == 1 && TASK_MACHINE == 2 && TASK_IDLE == 3 && TASK_SLOW == 4 && TASK_SAY == 5 &&
-                   TASK_RERUN == 9,
+                   TASK_SWEEP == 8 && TASK_RERUN == 9,
                "the rules name these numbers");
 
 static const struct retain_rule rules[] = {
@@ -73,6 +73,14 @@ static const struct retain_rule rules[] = {
     {.table = "idle_reach",
      .pick = "SELECT repo_id FROM idle_reach WHERE asked_ms < $1 ORDER BY asked_ms LIMIT $2",
      .remove = {"DELETE FROM idle_reach WHERE repo_id = $1"}},
+    {.table = "sweep_place", /* used_ms 0: a region that the cloud names, for as long as it does */
+     .pick = "SELECT id FROM sweep_place WHERE used_ms > 0 AND used_ms < $1"
+             " AND NOT EXISTS (SELECT 1 FROM machine WHERE machine.state < 6 AND machine.cloud = sweep_place.cloud"
+             " AND (machine.region = sweep_place.region OR sweep_place.region = ''))"
+             " AND NOT EXISTS (SELECT 1 FROM sweep_stray WHERE sweep_stray.place_id = sweep_place.id)"
+             " AND NOT EXISTS (SELECT 1 FROM task WHERE kind = 8 AND subject = 'at ' || CAST(sweep_place.id AS TEXT))"
+             " ORDER BY used_ms LIMIT $2",
+     .remove = {"DELETE FROM sweep_place WHERE id = $1"}},
     {.table = "attempt", .bounded = "goes with its job"},
     {.table = "job_report", .bounded = "goes with its job"},
     {.table = "watch", .bounded = "goes with its machine"},
@@ -87,7 +95,6 @@ static const struct retain_rule rules[] = {
     {.table = "active", .bounded = "one row for each repository that had jobs lately"},
     {.table = "job_look", .bounded = "goes when its job was looked for, or with it"},
     {.table = "reach", .bounded = "one row for each installation"},
-    {.table = "sweep_place", .bounded = "one row for each cloud and region that machines were launched in"},
     {.table = "sweep_stray", .bounded = "goes when what it stands for is explained or gone"},
     {.table = "meta", .bounded = "one row for each of a few names"},
     {.table = "schema_version", .bounded = "one row"},

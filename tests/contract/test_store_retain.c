@@ -7,6 +7,7 @@
 #include "server/store/store_idle.h"
 #include "server/store/store_internal.h"
 #include "server/store/store_retain.h"
+#include "server/store/store_sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,6 +346,53 @@ static void test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_t
     assert_int_equal(count(*state, "SELECT repo_id FROM idle_reach"), 2);
 }
 
+static void place(struct store_tx *t, const char *region, int64_t used_ms)
+{
+    struct err e;
+
+    assert_ok(store_place_put(t, "aws", region, used_ms, &e), e);
+}
+
+static void live_in(struct store_tx *t, const char *cloud, const char *region)
+{
+    static const char sql[] = "UPDATE machine SET cloud = $1, region = $2 WHERE name = 'alive'";
+    struct err e;
+
+    machine(t, "alive", M_BUSY, 0, OLD);
+    assert_ok(tx_write(t, sql, VALS(DB_S(cloud), DB_S(region)), NULL, NULL, NULL, &e), e);
+}
+
+static void test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there(void **state)
+{
+    struct store_stray stray = {.place_id = 4, .cloud = "aws", .region = "stray", .instance_id = "i", .mark = 1};
+    struct store_tx *t = hand_begin(*state);
+    struct err e;
+
+    place(t, "invented", OLD);
+    place(t, "young", YOUNG);
+    place(t, "lived-in", OLD);
+    place(t, "stray", OLD);
+    place(t, "at-work", OLD); /* 5 */
+    place(t, "of-the-account", 0);
+    live_in(t, "aws", "lived-in");
+    assert_ok(store_stray_see(t, &stray, &e), e);
+    assert_ok(store_task_put(t, TASK_SWEEP, "at 5", TASK_CHECK, NOW, &e), e);
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 1);
+    assert_int_equal(count(*state, "SELECT count(*) FROM sweep_place WHERE region = 'invented'"), 0);
+    assert_int_equal(retain(*state), 0);
+}
+
+static void test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+
+    place(t, "", OLD);
+    live_in(t, "aws", "zone-of-its-own");
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 0);
+}
+
 /* --- in pieces ---------------------------------------------------------------------------------------------------- */
 
 static void test_store_retain__a_long_timeline_goes_in_several_transactions(void **state)
@@ -428,6 +476,11 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_them, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(
+            test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__a_long_timeline_goes_in_several_transactions, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__the_file_does_not_grow_once_as_much_goes_as_comes, setup,

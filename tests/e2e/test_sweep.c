@@ -438,6 +438,32 @@ static void test_sweep__a_region_is_remembered_before_anything_is_launched_there
         bed_number(w, "SELECT count(*) FROM sweep_place WHERE cloud = 'aws' AND region = 'r' AND $1 > 0", 1), 1);
 }
 
+static int never_sound(struct provider *p, const struct machine_spec *s, struct err *e)
+{
+    (void)p;
+    return err_set(e, ERR_INVALID, "no region %s", s->region);
+}
+
+static void test_sweep__a_region_that_no_request_goes_to_is_not_looked_at(void **state)
+{
+    struct bed *w = *state;
+    struct provider_ops ops;
+
+    bed_down(w);
+    memcloud_region(w->aws, "elsewhere");
+    ops = *memcloud_ops(w->aws);
+    ops.check = never_sound;
+    w->clouds[0].ops = &ops;
+    bed_up(w);
+    (void)bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    bed_pass(w, MINUTE);
+    assert_true(bed_number(w, "SELECT count(*) FROM attempt WHERE $1 > 0", 1) > 0);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM sweep_place WHERE region = 'r' AND $1 > 0", 1), 0);
+    bed_down(w);
+    w->clouds[0].ops = memcloud_ops(w->aws);
+    bed_up(w);
+}
+
 /* --- runners at GitHub -------------------------------------------------------------------------------------------- */
 
 static size_t runners(struct bed *w)
@@ -524,6 +550,7 @@ int main(void)
         T(ten_thousand_machines_are_listed_in_little_memory),
         T(a_region_that_the_store_does_not_know_is_learned_from_the_cloud),
         T(a_region_is_remembered_before_anything_is_launched_there),
+        T(a_region_that_no_request_goes_to_is_not_looked_at),
         T(a_runner_whose_machine_is_gone_is_removed),
         T(runners_that_may_be_anothers_stay),
     };
