@@ -6,6 +6,8 @@
  * While one is closed its jobs wait without a machine and are told why, nothing is launched, and GitHub is asked once
  * an hour whether that is still so. Machines that are up end as ever. When it opens, all that waits is taken up at
  * once.
+ *
+ * GitHub answers 404 from copies that lag behind: it counts when it was said several times, and never for ever.
  */
 #include "server/engine/catch_up.h"
 
@@ -21,7 +23,11 @@
 
 #define BATCH 100
 #define REPOS_MAX 200
-#define DOUBT_MS (10 * 60 * 1000) /* a refusal makes us ask so often at most */
+#define DOUBT_MS (10 * 60 * 1000)     /* a refusal makes us ask so often at most; so long an answer is fresh */
+#define STALE_AGAIN_S 60              /* one that is not is had anew meanwhile */
+#define MISS_APART_MS (10 * 1000)     /* answers to one question and to another at the same time count once */
+#define MISSES 3                      /* so often in a row GitHub must not know an installation before we believe it */
+#define MISSES_MOST (MISSES + 7 * 24) /* a week later we ask only when somebody wants something of it */
 
 static const struct metric_desc closings = {METRIC_COUNTER, "muster_installations_total",
                                             "Installations and repositories found closed to us or open again",
@@ -43,6 +49,18 @@ static int two_tx(struct store_tx *t, void *arg, struct err *e)
     return store_reach_get(t, w->ids[0], &w->r[0], e) || store_reach_get(t, w->ids[1], &w->r[1], e) ? -1 : 0;
 }
 
+/* That it is gone for good is an old answer's word as long as GitHub did not say so lately: whoever is told so waits,
+ * and makes us ask (reach_doubt), since it may be installed again and no event said so. */
+static int closed_error(const struct store_reach *r, struct err *e)
+{
+    int64_t old_ms = clock_now_ms() - r->answered_ms;
+    bool gone = text_has_prefix(r->reason, for_good), fresh = old_ms >= 0 && old_ms < DOUBT_MS;
+
+    (void)!err_set(e, gone && fresh ? ERR_INVALID : ERR_AUTH, "%s", r->reason);
+    e->retry_after_s = gone ? STALE_AGAIN_S : REACH_AGAIN_MS / 1000;
+    return -1;
+}
+
 int reach_check(struct engine *g, int64_t installation_id, int64_t repo_id, struct err *e)
 {
     struct two w = {0};
@@ -53,11 +71,8 @@ int reach_check(struct engine *g, int64_t installation_id, int64_t repo_id, stru
     if (store_read(g->c.store, two_tx, &w, &ignored))
         return 0; /* GitHub will say so itself */
     for (int i = 0; i < 2; i++) {
-        if (!w.r[i].closed)
-            continue;
-        (void)!err_set(e, text_has_prefix(w.r[i].reason, for_good) ? ERR_INVALID : ERR_AUTH, "%s", w.r[i].reason);
-        e->retry_after_s = REACH_AGAIN_MS / 1000;
-        return -1;
+        if (w.r[i].closed)
+            return closed_error(&w.r[i], e);
     }
     return 0;
 }
@@ -75,7 +90,7 @@ static int doubt_tx(struct store_tx *t, void *arg, struct err *e)
 
     if (store_reach_get(t, d->id, &r, e))
         return -1;
-    if (r.closed || now_ms < r.asked_ms + DOUBT_MS)
+    if (now_ms < r.asked_ms + DOUBT_MS)
         return 0;
     r.asked_ms = now_ms;
     return store_reach_put(t, d->id, &r, e) || store_task_put(t, TASK_CATCH_UP, d->id, TASK_CHECK, now_ms, e) ? -1 : 0;
@@ -251,13 +266,45 @@ static struct closing closing_of(struct engine *g, const struct task *task, int6
     return c;
 }
 
-/* Of an installation that is suspended GitHub is asked again: the event of its end may be lost too. */
+static int miss_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct closing *c = arg;
+    struct store_reach r;
+
+    if (store_reach_get(t, c->id, &r, e))
+        return -1;
+    if (r.misses == 0 || c->now.answered_ms - r.answered_ms >= MISS_APART_MS || c->now.answered_ms < r.answered_ms) {
+        r.misses++;
+        r.answered_ms = c->now.answered_ms;
+    }
+    c->now.misses = r.misses;
+    return store_reach_put(t, c->id, &r, e);
+}
+
+/* GitHub does not know it: an answer that may be stale, right after it was made above all. */
+static int ask_uninstalled(struct closing *c, struct task_next *next, struct err *cause, struct err *e)
+{
+    if (workers_write(c->g, miss_tx, c, e))
+        return -1;
+    if (c->now.misses < MISSES) {
+        (void)!err_set(cause, ERR_RETRY, "GitHub does not know the App's installation: asked again before that counts");
+        return 0;
+    }
+    (void)snprintf(c->now.reason, sizeof(c->now.reason),
+                   "%s there: jobs get no machine until an owner installs it again and they are run again", for_good);
+    if (c->now.misses < MISSES_MOST)
+        next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
+    return set_closed(c, e);
+}
+
+/* While it is closed GitHub is asked again: the event of its end may be lost too. */
 static int ask_installation(struct closing *c, struct task_next *next, struct err *cause, struct err *e)
 {
     enum github_installed state;
 
     if (github_installation_look(c->g->c.github, c->installation_id, &state, cause))
         return 0;
+    c->now.answered_ms = clock_now_ms();
     switch (state) {
     case GITHUB_INSTALLED:
         return set_open(c, e);
@@ -268,10 +315,7 @@ static int ask_installation(struct closing *c, struct task_next *next, struct er
         next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
         return set_closed(c, e);
     case GITHUB_UNINSTALLED:
-        (void)snprintf(c->now.reason, sizeof(c->now.reason),
-                       "%s there: jobs get no machine until an owner installs it again and they are run again",
-                       for_good);
-        return set_closed(c, e);
+        return ask_uninstalled(c, next, cause, e);
     }
     return 0;
 }

@@ -244,8 +244,10 @@ static int decide(struct engine *g, struct job *j, bool last_try, struct err *e)
     if (j->installation_id == 0 && github_installation_of(g->c.github, j->repo, &j->installation_id, e))
         return err_wrap(e, "the delivery names no installation");
     if (reach_check(g, j->installation_id, j->repo_id, &why)) {
-        *e = why;
-        return why.kind == ERR_INVALID ? refuse(g, j, (struct store_cause){CAUSE_UNDECIDED, 0, 0}, why.msg, e) : -1;
+        *e = why; /* who runs already keeps his machine, whatever may be asked now */
+        return why.kind == ERR_INVALID && j->state == JOB_QUEUED
+                   ? refuse(g, j, (struct store_cause){CAUSE_UNDECIDED, 0, 0}, why.msg, e)
+                   : -1;
     }
     if (lookup_run(g, j, &l, e))
         return -1;

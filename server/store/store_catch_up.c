@@ -302,7 +302,7 @@ static int read_reach(void *arg, const struct db_val *c, size_t n, struct err *e
 
     (void)n;
     (void)e;
-    *r = (struct store_reach){.closed = c[0].i != 0, .asked_ms = c[1].i};
+    *r = (struct store_reach){.closed = c[0].i != 0, .asked_ms = c[1].i, .misses = c[3].i, .answered_ms = c[4].i};
     col_copy(&c[2], r->reason, sizeof(r->reason));
     return 0;
 }
@@ -311,7 +311,8 @@ int store_reach_get(struct store_tx *t, const char *id, struct store_reach *out,
 {
     struct store_reach r = {0};
 
-    if (tx_read(t, "SELECT closed, asked_ms, reason FROM reach WHERE id = $1", VALS(DB_S(id)), read_reach, &r, e))
+    if (tx_read(t, "SELECT closed, asked_ms, reason, misses, answered_ms FROM reach WHERE id = $1", VALS(DB_S(id)),
+                read_reach, &r, e))
         return -1;
     *out = r;
     return 0;
@@ -319,11 +320,14 @@ int store_reach_get(struct store_tx *t, const char *id, struct store_reach *out,
 
 int store_reach_put(struct store_tx *t, const char *id, const struct store_reach *r, struct err *e)
 {
-    return tx_write(t,
-                    "INSERT INTO reach (id, closed, asked_ms, reason) VALUES ($1, $2, $3, $4)"
-                    " ON CONFLICT (id) DO UPDATE SET closed = excluded.closed, asked_ms = excluded.asked_ms,"
-                    " reason = excluded.reason",
-                    VALS(DB_S(id), DB_I(r->closed ? 1 : 0), DB_I(r->asked_ms), DB_S(r->reason)), NULL, NULL, NULL, e);
+    return tx_write(
+        t,
+        "INSERT INTO reach (id, closed, asked_ms, reason, misses, answered_ms) VALUES ($1, $2, $3, $4, $5, $6)"
+        " ON CONFLICT (id) DO UPDATE SET closed = excluded.closed, asked_ms = excluded.asked_ms,"
+        " reason = excluded.reason, misses = excluded.misses, answered_ms = excluded.answered_ms",
+        VALS(DB_S(id), DB_I(r->closed ? 1 : 0), DB_I(r->asked_ms), DB_S(r->reason), DB_I(r->misses),
+             DB_I(r->answered_ms)),
+        NULL, NULL, NULL, e);
 }
 
 /* 1 = QUEUED, 1 = WANT_MACHINE: schema.c. */

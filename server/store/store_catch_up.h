@@ -90,8 +90,10 @@ int store_look_next(struct store_tx *t, int64_t *due_ms, struct err *e) MUST_USE
 /* --- what is closed to us: "i" + installation id, "r" + repository id */
 struct store_reach {
     bool closed;
-    int64_t asked_ms; /* when GitHub was last asked */
-    char reason[256]; /* for a person; "" while it is open */
+    int64_t asked_ms;    /* when GitHub was last asked, or was to be */
+    char reason[256];    /* for a person; "" while it is open */
+    int64_t misses;      /* how often in a row GitHub did not know it */
+    int64_t answered_ms; /* when GitHub last said what holds; 0 = never */
 };
 /* All zero (open, never asked) when nothing is known. */
 int store_reach_get(struct store_tx *t, const char *id, struct store_reach *out, struct err *e) MUST_USE;

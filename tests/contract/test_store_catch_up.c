@@ -266,18 +266,18 @@ static void test_store_catch_up__what_waits_of_an_installation_or_a_repository_i
 static void test_store_catch_up__what_is_closed_says_why(void **state)
 {
     struct store_tx *t = hand_begin(*state);
-    struct store_reach r = {true, 1, "x"}, closed = {true, NOW, "suspended"};
+    struct store_reach r = {true, 1, "x", 1, 1}, closed = {true, NOW, "suspended", 2, NOW + 5};
     struct err e;
 
     assert_ok(store_reach_get(t, "i7", &r, &e), e);
     assert_true(!r.closed && r.asked_ms == 0 && r.reason[0] == '\0');
     assert_ok(store_reach_put(t, "i7", &closed, &e), e);
     assert_ok(store_reach_get(t, "i7", &r, &e), e);
-    assert_true(r.closed && r.asked_ms == NOW);
+    assert_true(r.closed && r.asked_ms == NOW && r.misses == 2 && r.answered_ms == NOW + 5);
     assert_string_equal(r.reason, "suspended");
     assert_ok(store_reach_put(t, "i7", &(struct store_reach){.asked_ms = 3}, &e), e);
     assert_ok(store_reach_get(t, "i7", &r, &e), e);
-    assert_true(!r.closed && r.asked_ms == 3);
+    assert_true(!r.closed && r.asked_ms == 3 && r.misses == 0 && r.answered_ms == 0);
     hand_commit(*state);
 }
 

@@ -330,17 +330,100 @@ static void test_catch_up_jobs__jobs_of_an_app_that_was_uninstalled_are_refused(
     AUTO_JOB struct job j = {0};
     int64_t id;
 
-    memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 1);
+    memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 0);
     id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
     assert_true(memcloud_wait_calls(w->aws, 1, BED_WAIT_MS));
     sim_github_uninstall(w->gh, 7);
     installation_event(w, "deleted");
-    for (int i = 0; i < 5; i++)
-        bed_pass(w, 1000);
+    bed_pass_by(w, 2 * MINUTE, 5 * 1000); /* one answer does not prove it */
+    assert_true(bed_asked(w, SIM_GH_INSTALLED) >= 3);
     bed_wait_want(w, id, WANT_REFUSED, &j);
     assert_non_null(strstr(j.reason, "uninstalled"));
     bed_pass_by(w, HOUR, MINUTE);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state < 6 AND $1 = 0", 0), 0);
+}
+
+static void answers_404(struct bed *w, const char *op, int times)
+{
+    sim_http_fault(
+        sim_github_http(w->gh),
+        &(struct sim_fault){
+            .op = op, .kind = SIM_FAULT_STATUS, .status = 404, .body = "{\"message\":\"Not Found\"}", .next = times});
+}
+
+/* Read from a copy that lags behind: right after it was made, GitHub does not know it everywhere. */
+static void test_catch_up_jobs__an_installation_that_github_does_not_know_yet_is_not_taken_for_gone(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    assert_true(bed_settle(w));
+    answers_404(w, SIM_GH_INSTALLED, 1);
+    installation_event(w, "created");
+    bed_pass(w, 0);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    bed_pass_by(w, MINUTE, 5 * 1000);
+    assert_int_equal(memcloud_live(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_MACHINE);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 0);
+}
+
+/* Nor is one that was taken for gone gone for ever: a job that names it makes us ask, before it is refused. */
+static void test_catch_up_jobs__a_job_of_an_app_that_is_back_without_an_event_gets_its_machine(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    assert_true(bed_settle(w));
+    answers_404(w, SIM_GH_INSTALLED, 3);
+    installation_event(w, "deleted");
+    bed_pass_by(w, 2 * MINUTE, 5 * 1000);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 1);
+    bed_pass_by(w, 15 * MINUTE, 5 * MINUTE);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    bed_pass_by(w, 5 * MINUTE, 20 * 1000);
+    assert_int_equal(memcloud_live(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_MACHINE);
+}
+
+/* The same while GitHub does not answer at all: that we asked is no answer. */
+static void test_catch_up_jobs__a_job_is_not_refused_on_an_old_word_because_github_is_down(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    assert_true(bed_settle(w));
+    answers_404(w, SIM_GH_INSTALLED, 3);
+    installation_event(w, "deleted");
+    bed_pass_by(w, 20 * MINUTE, 20 * 1000);
+    sim_http_fault(
+        sim_github_http(w->gh),
+        &(struct sim_fault){.op = SIM_GH_INSTALLED, .kind = SIM_FAULT_STATUS, .status = 502, .next = 100000});
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    bed_pass_by(w, 8 * MINUTE, 20 * 1000);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_UNDECIDED);
+    sim_http_faults_clear(sim_github_http(w->gh));
+    bed_pass_by(w, 12 * MINUTE, 20 * 1000);
+    assert_int_equal(memcloud_live(w->aws), 1);
+}
+
+/* Its event came first of all, from a machine of ours, and it is yet to be decided. */
+static void test_catch_up_jobs__a_job_that_runs_keeps_its_machine_though_the_app_seems_gone(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    (void)served(w, "cirun-one", 1);
+    id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    sim_github_uninstall(w->gh, 7);
+    installation_event(w, "deleted");
+    bed_pass_by(w, 2 * MINUTE, 5 * 1000);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 1);
+    bed_deliver(w, id, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
+    bed_pass_by(w, 5 * MINUTE, 20 * 1000);
+    assert_int_equal(state_of(w, id), JOB_RUNNING);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_UNDECIDED);
+    assert_int_equal(memcloud_live(w->aws), 1);
 }
 
 static void test_catch_up_jobs__a_machine_of_a_suspended_installation_still_ends(void **state)
@@ -401,6 +484,10 @@ int main(void)
         TEST(test_catch_up_jobs__a_suspension_that_no_event_told_is_learned_from_the_refusal),
         TEST(test_catch_up_jobs__a_late_event_of_a_suspension_that_is_over_does_nothing),
         TEST(test_catch_up_jobs__jobs_of_an_app_that_was_uninstalled_are_refused),
+        TEST(test_catch_up_jobs__an_installation_that_github_does_not_know_yet_is_not_taken_for_gone),
+        TEST(test_catch_up_jobs__a_job_of_an_app_that_is_back_without_an_event_gets_its_machine),
+        TEST(test_catch_up_jobs__a_job_is_not_refused_on_an_old_word_because_github_is_down),
+        TEST(test_catch_up_jobs__a_job_that_runs_keeps_its_machine_though_the_app_seems_gone),
         TEST(test_catch_up_jobs__a_machine_of_a_suspended_installation_still_ends),
         TEST(test_catch_up_jobs__a_repository_taken_from_the_apps_sight_waits_and_goes_on_when_it_is_back),
     };
