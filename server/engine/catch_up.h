@@ -16,7 +16,7 @@
 #include "server/store/store_catch_up.h"
 
 /* Subjects of the standing tasks; besides, with the id of an installation behind it: "i", a refusal makes us ask; "p",
- * an event does; "s", its repositories changed. */
+ * an event does; "s", its repositories changed. "r" and the id of a repository: is it still in sight? */
 #define CATCH_UP_DELIVERIES "deliveries"
 #define CATCH_UP_JOBS "jobs"
 
@@ -47,5 +47,7 @@ int reach_check(struct engine *g, int64_t installation_id, int64_t repo_id, stru
 /* GitHub refused something to an installation: whether it is suspended or gone is asked soon, and not too often. Errors
  * of another kind are none of its business. */
 void reach_doubt(struct engine *g, int64_t installation_id, const struct err *refusal);
+/* The same of a call about a repository (0 = none): it may be out of sight alone. */
+void reach_doubt_repo(struct engine *g, int64_t installation_id, int64_t repo_id, const struct err *refusal);
 
 #endif

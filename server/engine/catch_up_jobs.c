@@ -162,10 +162,10 @@ static int found(struct watch *w, const struct job *jobs, size_t n, struct err *
 /* --- a call that failed ------------------------------------------------------------------------------------------- */
 
 /* The round goes on with something else, unless GitHub as a whole says no. */
-static void failed(struct watch *w, int64_t installation_id, const struct err *cause)
+static void failed(struct watch *w, int64_t installation_id, int64_t repo_id, const struct err *cause)
 {
     w->failures++;
-    reach_doubt(w->g, installation_id, cause);
+    reach_doubt_repo(w->g, installation_id, repo_id, cause);
     if (cause->kind == ERR_THROTTLED || (err_is_passing(cause) && w->failures >= FAILURES_MAX)) {
         w->cause = *cause;
         w->over = true;
@@ -308,7 +308,7 @@ static int look_runs(struct repo_look *l, const struct run_list *runs, struct er
             return -1;
         l->after = id;
         if (failed_call && cause.kind != ERR_GONE) { /* a run that was deleted meanwhile is no matter */
-            failed(l->w, l->a.installation_id, &cause);
+            failed(l->w, l->a.installation_id, l->a.repo_id, &cause);
             break;
         }
     }
@@ -327,7 +327,7 @@ static int look_repo(struct repo_look *l, struct err *e)
     if (reach_check(w->g, l->a.installation_id, l->a.repo_id, &cause)) {
         l->due_ms = REACH_AGAIN_MS;
     } else if (list_runs(w, &l->a, runs, &cause)) {
-        failed(w, l->a.installation_id, &cause);
+        failed(w, l->a.installation_id, l->a.repo_id, &cause);
         l->after = l->a.after;
         l->due_ms = err_is_passing(&cause) ? CATCH_UP_EVERY_MS : REACH_AGAIN_MS;
         log_warn(EV("runs.unread"), FS("repo", l->a.repo), FE(&cause));
@@ -429,7 +429,7 @@ static int look_job(struct job_look *l, struct err *e)
         return look_again(l, 0, REACH_AGAIN_MS, e);
     l->w->calls++;
     if (github_job_get(l->w->g->c.github, l->j, l->look.job_id, &there, &known, &got, &cause)) {
-        failed(l->w, l->j->installation_id, &cause);
+        failed(l->w, l->j->installation_id, l->j->repo_id, &cause);
         return look_again(l, l->look.misses, err_is_passing(&cause) ? CATCH_UP_EVERY_MS : LOOK_MOST_MS, e);
     }
     if (!there)

@@ -22,7 +22,8 @@
 #include <string.h>
 
 #define BATCH 100
-#define REPOS_MAX 200
+#define REPOS_PAGE 100
+#define REPO_APART_MS 250             /* between questions about one repository and the next of many */
 #define DOUBT_MS (10 * 60 * 1000)     /* a refusal makes us ask so often at most; so long an answer is fresh */
 #define STALE_AGAIN_S 60              /* one that is not is had anew meanwhile */
 #define MISS_APART_MS (10 * 1000)     /* answers to one question and to another at the same time count once */
@@ -79,7 +80,6 @@ int reach_check(struct engine *g, int64_t installation_id, int64_t repo_id, stru
 
 struct doubt {
     char id[32];
-    bool ask;
 };
 
 static int doubt_tx(struct store_tx *t, void *arg, struct err *e)
@@ -90,24 +90,35 @@ static int doubt_tx(struct store_tx *t, void *arg, struct err *e)
 
     if (store_reach_get(t, d->id, &r, e))
         return -1;
-    if (now_ms < r.asked_ms + DOUBT_MS)
+    if (now_ms >= r.asked_ms && now_ms < r.asked_ms + DOUBT_MS)
         return 0;
     r.asked_ms = now_ms;
     return store_reach_put(t, d->id, &r, e) || store_task_put(t, TASK_CATCH_UP, d->id, TASK_CHECK, now_ms, e) ? -1 : 0;
 }
 
-void reach_doubt(struct engine *g, int64_t installation_id, const struct err *refusal)
+static void doubt(struct engine *g, char what, int64_t id)
 {
     struct doubt d;
     struct err ignored;
 
-    if ((refusal->kind != ERR_AUTH && refusal->kind != ERR_GONE && refusal->kind != ERR_INVALID) ||
-        installation_id <= 0)
+    if (id <= 0)
         return;
-    /* for a repository that it may not see there is no token, which GitHub calls invalid */
-    (void)snprintf(d.id, sizeof(d.id), "%c%lld", refusal->kind == ERR_INVALID ? 's' : 'i', (long long)installation_id);
+    (void)snprintf(d.id, sizeof(d.id), "%c%lld", what, (long long)id);
     if (store_write(g->c.store, doubt_tx, &d, &ignored))
-        log_warn(EV("installation.unasked"), FE(&ignored));
+        log_warn(EV("installation.unasked"), FS("subject", d.id), FE(&ignored));
+}
+
+void reach_doubt(struct engine *g, int64_t installation_id, const struct err *refusal)
+{
+    if (refusal->kind == ERR_AUTH || refusal->kind == ERR_GONE)
+        doubt(g, 'i', installation_id);
+}
+
+void reach_doubt_repo(struct engine *g, int64_t installation_id, int64_t repo_id, const struct err *refusal)
+{
+    reach_doubt(g, installation_id, refusal);
+    if (refusal->kind == ERR_AUTH || refusal->kind == ERR_GONE)
+        doubt(g, 'r', repo_id);
 }
 
 int reach_changed(struct store_tx *t, const struct job *what, int64_t now_ms, struct err *e)
@@ -210,6 +221,7 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
     store_machine_name names[BATCH];
     int64_t now_ms = clock_now_ms();
     struct store_reach before;
+    char repos[32];
     size_t n;
 
     if (store_reach_get(t, c->id, &before, e) || store_reach_put(t, c->id, &c->now, e) ||
@@ -222,6 +234,9 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
         if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
             return -1;
     }
+    (void)snprintf(repos, sizeof(repos), "s%lld", (long long)c->installation_id);
+    if (before.closed && c->repo_id == 0 && store_task_put(t, TASK_CATCH_UP, repos, TASK_CHECK, now_ms, e))
+        return -1;
     return store_task_put(t, TASK_CATCH_UP, CATCH_UP_JOBS, TASK_CHECK, now_ms, e);
 }
 
@@ -257,15 +272,6 @@ static int set_closed(struct closing *c, struct err *e)
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-static struct closing closing_of(struct engine *g, const struct task *task, int64_t installation_id)
-{
-    struct closing c = {.g = g, .task = task, .installation_id = installation_id};
-
-    c.now.asked_ms = clock_now_ms();
-    (void)snprintf(c.id, sizeof(c.id), "i%lld", (long long)installation_id);
-    return c;
-}
-
 static int miss_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct closing *c = arg;
@@ -281,17 +287,16 @@ static int miss_tx(struct store_tx *t, void *arg, struct err *e)
     return store_reach_put(t, c->id, &r, e);
 }
 
-/* GitHub does not know it: an answer that may be stale, right after it was made above all. */
-static int ask_uninstalled(struct closing *c, struct task_next *next, struct err *cause, struct err *e)
+/* GitHub does not know it: an answer that may be stale, right after it was made above all. *cause: it does not count
+ * yet. */
+static int ask_missing(struct closing *c, struct task_next *next, struct err *cause, struct err *e)
 {
     if (workers_write(c->g, miss_tx, c, e))
         return -1;
     if (c->now.misses < MISSES) {
-        (void)!err_set(cause, ERR_RETRY, "GitHub does not know the App's installation: asked again before that counts");
+        (void)!err_set(cause, ERR_RETRY, "GitHub does not know it: asked again before that counts");
         return 0;
     }
-    (void)snprintf(c->now.reason, sizeof(c->now.reason),
-                   "%s there: jobs get no machine until an owner installs it again and they are run again", for_good);
     if (c->now.misses < MISSES_MOST)
         next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
     return set_closed(c, e);
@@ -315,82 +320,131 @@ static int ask_installation(struct closing *c, struct task_next *next, struct er
         next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
         return set_closed(c, e);
     case GITHUB_UNINSTALLED:
-        return ask_uninstalled(c, next, cause, e);
+        (void)snprintf(c->now.reason, sizeof(c->now.reason),
+                       "%s there: jobs get no machine until an owner installs it again and they are run again",
+                       for_good);
+        return ask_missing(c, next, cause, e);
     }
     return 0;
 }
 
-struct repos {
-    int64_t installation_id;
-    int64_t ids[REPOS_MAX];
-    size_t n, at;
+/* --- repositories ------------------------------------------------------------------------------------------------- */
+
+struct repo_read {
+    int64_t repo_id;
     struct store_active a;
     bool there;
+    struct store_reach installation; /* its own */
 };
-
-static int repos_tx(struct store_tx *t, void *arg, struct err *e)
-{
-    struct repos *r = arg;
-
-    return store_active_of(t, r->installation_id, r->ids, REPOS_MAX, &r->n, e);
-}
 
 static int repo_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    struct repos *r = arg;
+    struct repo_read *r = arg;
+    char id[32];
 
     store_active_clear(&r->a);
-    return store_active_get(t, r->ids[r->at], &r->a, &r->there, e);
+    if (store_active_get(t, r->repo_id, &r->a, &r->there, e) || !r->there)
+        return r->there ? -1 : 0;
+    (void)snprintf(id, sizeof(id), "i%lld", (long long)r->a.installation_id);
+    return store_reach_get(t, id, &r->installation, e);
 }
 
-static int ask_repo(const struct closing *of, const struct repos *r, bool *any_closed, struct err *cause, struct err *e)
+/* Of a repository that we do not look at any more nothing is known; while its installation is closed nothing is told,
+ * and the end of that makes us ask. */
+static int ask_repo(struct closing *c, const struct repo_read *r, struct task_next *next, struct err *cause,
+                    struct err *e)
 {
-    struct closing c = *of;
     int64_t found;
 
-    c.repo_id = r->a.repo_id;
-    (void)snprintf(c.id, sizeof(c.id), "r%lld", (long long)c.repo_id);
-    if (github_installation_of(c.g->c.github, r->a.repo, &found, cause) == 0)
-        return set_open(&c, e);
+    if (!r->there)
+        return set_open(c, e);
+    c->installation_id = r->a.installation_id;
+    if (r->installation.closed)
+        return 0;
+    if (github_installation_of(c->g->c.github, r->a.repo, &found, cause) == 0) {
+        c->now.answered_ms = clock_now_ms();
+        return set_open(c, e);
+    }
     if (cause->kind != ERR_GONE)
         return 0;
-    *any_closed = true;
-    (void)snprintf(c.now.reason, sizeof(c.now.reason),
-                   "the App may not see this repository any more: an owner has to add it to the App's repositories");
     cause->kind = ERR_NONE;
-    return set_closed(&c, e);
+    c->now.answered_ms = clock_now_ms();
+    (void)snprintf(c->now.reason, sizeof(c->now.reason),
+                   "the App may not see this repository any more: an owner has to add it to the App's repositories");
+    return ask_missing(c, next, cause, e);
+}
+
+static int look_at_repo(struct closing *c, int64_t repo_id, struct task_next *next, struct err *cause, struct err *e)
+{
+    struct repo_read r = {.repo_id = repo_id};
+    int rc = store_read(c->g->c.store, repo_tx, &r, e);
+
+    c->repo_id = repo_id;
+    if (rc == 0)
+        rc = ask_repo(c, &r, next, cause, e);
+    store_active_clear(&r.a);
+    return rc;
+}
+
+struct repos {
+    const struct task *task;
+    int64_t installation_id, after, due_ms;
+    size_t n; /* out: of this page */
+};
+
+/* Each is a question of its own. */
+static int repos_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    struct repos *r = arg;
+    int64_t ids[REPOS_PAGE], due_ms = r->due_ms;
+    char id[32];
+
+    if (store_task_renew(t, r->task, clock_now_ms() + LEASE_MS, e) ||
+        store_active_of(t, r->installation_id, r->after, ids, REPOS_PAGE, &r->n, e))
+        return -1;
+    for (size_t i = 0; i < r->n; i++, due_ms += REPO_APART_MS) {
+        (void)snprintf(id, sizeof(id), "r%lld", (long long)ids[i]);
+        if (store_task_put(t, TASK_CATCH_UP, id, TASK_CHECK, due_ms, e))
+            return -1;
+    }
+    if (r->n > 0)
+        r->after = ids[r->n - 1];
+    return 0;
 }
 
 /* Which of the repositories that we look at does it still see? */
-static int ask_repos(const struct closing *c, struct task_next *next, struct err *cause, struct err *e)
+static int ask_repos(const struct closing *c, struct err *e)
 {
-    struct repos r = {.installation_id = c->installation_id};
-    bool any_closed = false;
-    int rc = store_read(c->g->c.store, repos_tx, &r, e);
+    struct repos r = {.task = c->task, .installation_id = c->installation_id, .due_ms = clock_now_ms()};
 
-    for (; rc == 0 && r.at < r.n && cause->kind == ERR_NONE; r.at++) {
-        rc = store_read(c->g->c.store, repo_tx, &r, e);
-        if (rc == 0 && r.there)
-            rc = ask_repo(c, &r, &any_closed, cause, e);
-    }
-    store_active_clear(&r.a);
-    if (any_closed)
-        next->due_ms = clock_now_ms() + REACH_AGAIN_MS;
-    return rc;
+    do {
+        if (workers_write(c->g, repos_tx, &r, e))
+            return -1;
+        r.due_ms += (int64_t)r.n * REPO_APART_MS;
+    } while (r.n == REPOS_PAGE);
+    return 0;
+}
+
+static int ask(struct closing *c, char what, int64_t id, struct task_next *next, struct err *cause, struct err *e)
+{
+    if (what == 's')
+        return ask_repos(c, e);
+    return what == 'r' ? look_at_repo(c, id, next, cause, e) : ask_installation(c, next, cause, e);
 }
 
 int catch_up_reach(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
 {
     struct err cause = {.kind = ERR_NONE};
-    struct closing c;
+    struct closing c = {.g = g, .task = task, .now = {.asked_ms = clock_now_ms()}};
     int64_t id;
 
     *next = (struct task_next){-1, TASK_CHECK, false};
     if (text_i64(task->subject + 1, 1, INT64_MAX, &id, e))
         return -1;
-    c = closing_of(g, task, id);
+    (void)snprintf(c.id, sizeof(c.id), "%c%lld", task->subject[0] == 'r' ? 'r' : 'i', (long long)id);
+    c.installation_id = task->subject[0] == 'r' ? 0 : id;
     c.told = task->subject[0] == 'p';
-    if (task->subject[0] == 's' ? ask_repos(&c, next, &cause, e) : ask_installation(&c, next, &cause, e))
+    if (ask(&c, task->subject[0], id, next, &cause, e))
         return -1;
     if (cause.kind == ERR_NONE)
         return 0;

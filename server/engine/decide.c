@@ -302,7 +302,7 @@ static int postpone(struct engine *g, const struct job *j, const struct task *ta
 
     if (cause->retry_after_s > 0)
         wait_ms = (int64_t)cause->retry_after_s * 1000;
-    reach_doubt(g, j->installation_id, cause);
+    reach_doubt_repo(g, j->installation_id, j->repo_id, cause);
     if (cause->kind == ERR_THROTTLED) /* it has its turn */
         log_info(EV("job.paced"), FI("job", j->id), FS("repo", j->repo), FI("wait_ms", wait_ms), FE(cause));
     else

@@ -4,6 +4,7 @@
 #include "server/base/mem.h"
 #include "server/base/metric.h"
 #include "server/base/text.h"
+#include "server/engine/catch_up.h"
 #include "server/engine/report.h"
 #include "server/engine/rerun.h"
 #include "server/github/rerun.h"
@@ -397,6 +398,7 @@ static int unknown(struct work *w, const struct err *cause, const struct task *t
         return store_all(w, e);
     }
     log_warn(EV("run.unread"), FI("count", w->run_id), FS("repo", w->repo.repo), FE(cause));
+    reach_doubt_repo(w->g, w->repo.installation_id, w->repo.repo_id, cause);
     later(w,
           cause->retry_after_s > 0 ? (int64_t)cause->retry_after_s * 1000
                                    : workers_backoff_ms(task->attempts, 30 * 1000, LOOK_SELDOM_MS),

@@ -157,7 +157,7 @@ static int sweep_owner(struct engine *g, const struct store_owner *o, struct err
     s->now_ms = clock_now_ms();
     if (github_runners_each(g->c.github, &repo, see_runner, s, &cause)) {
         log_warn(EV("sweep.runners_unknown"), FS("repo", o->repo), FE(&cause));
-        reach_doubt(g, o->installation_id, &cause);
+        reach_doubt_repo(g, repo.installation_id, repo.repo_id, &cause);
     } else {
         for (size_t i = 0; i < s->n && rc == 0; i++)
             rc = remove_one(g, &repo, &s->ghosts[i], e);

@@ -228,13 +228,13 @@ static int read_id(void *arg, const struct db_val *c, size_t n, struct err *e)
     return 0;
 }
 
-int store_active_of(struct store_tx *t, int64_t installation_id, int64_t *repo_ids, size_t max, size_t *n,
-                    struct err *e)
+int store_active_of(struct store_tx *t, int64_t installation_id, int64_t after, int64_t *repo_ids, size_t max,
+                    size_t *n, struct err *e)
 {
     struct id_list l = {repo_ids, 0};
 
-    if (tx_read(t, "SELECT repo_id FROM active WHERE installation_id = $1 ORDER BY repo_id LIMIT $2",
-                VALS(DB_I(installation_id), DB_I((int64_t)max)), read_id, &l, e))
+    if (tx_read(t, "SELECT repo_id FROM active WHERE installation_id = $1 AND repo_id > $2 ORDER BY repo_id LIMIT $3",
+                VALS(DB_I(installation_id), DB_I(after), DB_I((int64_t)max)), read_id, &l, e))
         return -1;
     *n = l.n;
     return 0;

@@ -68,9 +68,9 @@ int store_active_looked(struct store_tx *t, int64_t repo_id, int64_t due_ms, int
 int store_active_drop(struct store_tx *t, int64_t repo_id, struct err *e) MUST_USE;
 /* Its machines that are not GONE. */
 int store_active_machines(struct store_tx *t, int64_t repo_id, int64_t *n, struct err *e) MUST_USE;
-/* The ids of an installation's, at most max, in order. */
-int store_active_of(struct store_tx *t, int64_t installation_id, int64_t *repo_ids, size_t max, size_t *n,
-                    struct err *e) MUST_USE;
+/* The ids of an installation's above `after`, at most max, in order. */
+int store_active_of(struct store_tx *t, int64_t installation_id, int64_t after, int64_t *repo_ids, size_t max,
+                    size_t *n, struct err *e) MUST_USE;
 
 /* --- jobs of ours at which GitHub is asked to look, until they are done */
 struct store_look {

@@ -162,9 +162,11 @@ static void test_store_catch_up__repositories_are_looked_at_in_turn(void **state
     assert_ok(store_active_get(t, 12, &a, &found, &e), e);
     assert_true(found && a.after == 99);
     store_active_clear(&a);
-    assert_ok(store_active_of(t, 7, ids, 2, &n, &e), e);
+    assert_ok(store_active_of(t, 7, 0, ids, 2, &n, &e), e);
     assert_true(n == 2 && ids[0] == 11 && ids[1] == 12);
-    assert_ok(store_active_of(t, 8, ids, 2, &n, &e), e);
+    assert_ok(store_active_of(t, 7, 11, ids, 2, &n, &e), e);
+    assert_true(n == 1 && ids[0] == 12);
+    assert_ok(store_active_of(t, 8, 0, ids, 2, &n, &e), e);
     assert_int_equal(n, 0);
     assert_ok(store_active_drop(t, 12, &e), e);
     assert_ok(store_active_get(t, 12, &a, &found, &e), e);

@@ -447,20 +447,43 @@ static void test_catch_up_jobs__a_repository_taken_from_the_apps_sight_waits_and
     AUTO_JOB struct job j = {0};
     int64_t id;
 
-    memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 1);
+    memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 12);
     id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
     assert_true(memcloud_wait_calls(w->aws, 1, BED_WAIT_MS));
     sim_github_repo_removed(w->gh, BED_REPO, true);
     installation_event(w, "removed");
-    for (int i = 0; i < 5; i++)
-        bed_pass(w, 1000);
+    bed_pass_by(w, 2 * MINUTE, 5 * 1000); /* one answer does not prove it */
+    assert_true(bed_asked(w, SIM_GH_INSTALLATION) >= 3);
     bed_wait_want(w, id, WANT_UNDECIDED, &j);
     assert_non_null(strstr(j.reason, "may not see this repository"));
+    assert_int_equal(memcloud_live(w->aws), 0);
     sim_github_repo_removed(w->gh, BED_REPO, false);
     installation_event(w, "added");
-    for (int i = 0; i < 20 && memcloud_live(w->aws) == 0; i++)
-        bed_pass(w, 1000);
+    bed_pass_by(w, 20 * 1000, 1000);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_MACHINE);
+    for (int i = 0; i < 60 && memcloud_live(w->aws) == 0; i++)
+        bed_pass(w, MINUTE);
     assert_int_equal(memcloud_live(w->aws), 1);
+}
+
+static void
+test_catch_up_jobs__a_repository_that_is_out_of_sight_without_an_event_is_learned_from_the_refusal(void **state)
+{
+    struct bed *w = *state;
+    AUTO_JOB struct job j = {0};
+    int64_t id;
+
+    (void)served(w, "cirun-one", 1);
+    sim_github_repo_removed(w->gh, BED_REPO, true);
+    id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    bed_pass_by(w, 3 * MINUTE, 10 * 1000);
+    bed_wait_want(w, id, WANT_UNDECIDED, &j);
+    assert_non_null(strstr(j.reason, "may not see this repository"));
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 1);
+    sim_github_repo_removed(w->gh, BED_REPO, false); /* nor does one tell of the end */
+    bed_pass_by(w, HOUR + 5 * MINUTE, MINUTE);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 0);
+    assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_MACHINE);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
@@ -490,6 +513,7 @@ int main(void)
         TEST(test_catch_up_jobs__a_job_that_runs_keeps_its_machine_though_the_app_seems_gone),
         TEST(test_catch_up_jobs__a_machine_of_a_suspended_installation_still_ends),
         TEST(test_catch_up_jobs__a_repository_taken_from_the_apps_sight_waits_and_goes_on_when_it_is_back),
+        TEST(test_catch_up_jobs__a_repository_that_is_out_of_sight_without_an_event_is_learned_from_the_refusal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
