@@ -16,6 +16,7 @@
 #include "server/base/mem.h"
 #include "server/base/metric.h"
 #include "server/base/text.h"
+#include "server/github/api.h"
 #include "server/github/runs.h"
 
 #include <stdio.h>
@@ -389,7 +390,7 @@ static int look_again(struct job_look *l, int64_t misses, int64_t wait_ms, struc
     return workers_write(l->w->g, put_look_tx, l, e);
 }
 
-/* The run or the repository was deleted: its claim on a machine ends. */
+/* The run was deleted: its claim on a machine ends. */
 static int gone_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct job_look *l = arg;
@@ -405,14 +406,30 @@ static int gone_tx(struct store_tx *t, void *arg, struct err *e)
         return -1;
     return !moved ? 0
                   : store_event_add(t, now_ms, gone.id, NULL, "job.gone",
-                                    "GitHub does not know this job any more: its run or its repository was deleted", e);
+                                    "GitHub does not know this job any more: its run was deleted", e);
+}
+
+/* Of a repository that was taken from our sight GitHub knows no job either: only where we see it is the job gone. */
+static bool is_in_sight(struct job_look *l)
+{
+    int64_t installation_id;
+    struct err cause;
+
+    l->w->calls++;
+    if (github_installation_of(l->w->g->c.github, l->j->repo, &installation_id, &cause) == 0)
+        return installation_id == l->j->installation_id;
+    failed(l->w, l->j->installation_id, l->j->repo_id, &cause);
+    return false;
 }
 
 /* One that runs is not ended by this: that GitHub knows no job does not prove that none runs. */
 static int not_there(struct job_look *l, struct err *e)
 {
-    if (l->j->state != JOB_QUEUED || l->look.misses + 1 < MISSES)
-        return look_again(l, l->look.misses + 1, MISS_AGAIN_MS << (l->look.misses < 4 ? l->look.misses : 4), e);
+    int64_t misses = l->look.misses + 1;
+    bool gone = l->j->state == JOB_QUEUED && misses >= MISSES;
+
+    if (!gone || !is_in_sight(l))
+        return look_again(l, misses, MISS_AGAIN_MS << (misses <= 4 ? misses - 1 : 4), e);
     metric_add(&found_jobs, "gone", 1);
     log_warn(EV("job.gone"), FI("job", l->j->id), FS("repo", l->j->repo));
     return workers_write(l->w->g, gone_tx, l, e);

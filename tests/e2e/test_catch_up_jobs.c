@@ -426,6 +426,23 @@ static void test_catch_up_jobs__a_job_that_runs_keeps_its_machine_though_the_app
     assert_int_equal(memcloud_live(w->aws), 1);
 }
 
+/* Nobody tells whether the repository is in sight: that no job of it is known proves nothing. */
+static void test_catch_up_jobs__a_job_of_a_repository_out_of_sight_is_not_taken_for_deleted(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = served(w, "cirun-one", 1);
+
+    sim_github_repo_removed(w->gh, BED_REPO, true);
+    sim_http_fault(
+        sim_github_http(w->gh),
+        &(struct sim_fault){.op = SIM_GH_INSTALLATION, .kind = SIM_FAULT_STATUS, .status = 502, .next = 100000});
+    bed_pass_by(w, HOUR, MINUTE);
+    assert_true(bed_asked(w, SIM_GH_JOB) >= 3);
+    assert_int_equal(state_of(w, id), JOB_QUEUED);
+    assert_int_equal(EVENTS(w, "job.gone", id), 0);
+    assert_int_equal(memcloud_live(w->aws), 1);
+}
+
 static void test_catch_up_jobs__a_machine_of_a_suspended_installation_still_ends(void **state)
 {
     struct bed *w = *state;
@@ -511,6 +528,7 @@ int main(void)
         TEST(test_catch_up_jobs__a_job_of_an_app_that_is_back_without_an_event_gets_its_machine),
         TEST(test_catch_up_jobs__a_job_is_not_refused_on_an_old_word_because_github_is_down),
         TEST(test_catch_up_jobs__a_job_that_runs_keeps_its_machine_though_the_app_seems_gone),
+        TEST(test_catch_up_jobs__a_job_of_a_repository_out_of_sight_is_not_taken_for_deleted),
         TEST(test_catch_up_jobs__a_machine_of_a_suspended_installation_still_ends),
         TEST(test_catch_up_jobs__a_repository_taken_from_the_apps_sight_waits_and_goes_on_when_it_is_back),
         TEST(test_catch_up_jobs__a_repository_that_is_out_of_sight_without_an_event_is_learned_from_the_refusal),
