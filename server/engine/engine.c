@@ -4,9 +4,9 @@
 #include "server/base/log.h"
 #include "server/base/mem.h"
 #include "server/engine/breaker.h"
+#include "server/engine/leap.h"
 #include "server/engine/report.h"
 #include "server/engine/room.h"
-#include "server/store/store_upkeep.h"
 
 #include <openssl/crypto.h>
 
@@ -37,16 +37,15 @@ struct engine *engine_new(const struct engine_conf *c)
 
 static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    int64_t now = clock_now_ms();
-
     (void)arg;
-    return store_task_release_all(t, e) || store_task_pull_in(t, now, now + LATEST_MS, e) ? -1 : 0;
+    return store_task_release_all(t, e);
 }
 
 int engine_prepare(struct engine *g, struct err *e)
 {
-    return store_write(g->c.store, release_leases_tx, NULL, e) || store_write(g->c.store, breaker_start_tx, g, e) ||
-                   store_write(g->c.store, room_start_tx, g, e) || store_write(g->c.store, standing_tx, g, e)
+    return store_write(g->c.store, release_leases_tx, NULL, e) || leap_at_start(g->c.store, LATEST_MS, e) ||
+                   store_write(g->c.store, breaker_start_tx, g, e) || store_write(g->c.store, room_start_tx, g, e) ||
+                   store_write(g->c.store, standing_tx, g, e)
                ? -1
                : 0;
 }

@@ -100,6 +100,23 @@ static void test_engine_clock__set_back_while_nothing_ran_tasks_of_tomorrow_are_
     assert_true(bed_number(w, "SELECT max(ready_ms) - $1 FROM task WHERE kind = 2", clock_now_ms()) <= HOUR);
 }
 
+static void test_engine_clock__set_back_while_nothing_ran_no_machine_lives_longer_for_it(void **state)
+{
+    static const char told[] = "SELECT count(*) FROM event WHERE kind = 'clock.set' AND $1 = 0";
+    struct bed *w = *state;
+
+    (void)launched(w);
+    bed_down(w);
+    clock_test_set(clock_now_ms() - DAY);
+    bed_up(w);
+    assert_true(bed_number(w, "SELECT max(expires_ms) - $1 FROM machine", clock_now_ms()) <= w->g->c.lifetime_ms);
+    assert_true(bed_number(w, "SELECT max(boot_deadline_ms) - $1 FROM machine", clock_now_ms()) <= HOUR);
+    assert_int_equal(bed_number(w, told, 0), 1);
+    bed_down(w);
+    bed_up(w);
+    assert_int_equal(bed_number(w, told, 0), 1);
+}
+
 static void test_engine_clock__delivery_ids_of_a_time_that_was_wrong_are_known_and_then_forgotten(void **state)
 {
     struct bed *w = *state;
@@ -181,6 +198,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_engine_clock__set_back_while_nothing_ran_tasks_of_tomorrow_are_due_at_the_start, bed_setup,
             bed_teardown),
+        cmocka_unit_test_setup_teardown(test_engine_clock__set_back_while_nothing_ran_no_machine_lives_longer_for_it,
+                                        bed_setup, bed_teardown),
         cmocka_unit_test_setup_teardown(
             test_engine_clock__delivery_ids_of_a_time_that_was_wrong_are_known_and_then_forgotten, bed_setup,
             bed_teardown),
