@@ -1,6 +1,7 @@
 /*
  * Never change a migration that was released: add one. Names are the record's own (model.h); booleans are 0 and 1,
- * times are milliseconds, 0 = not yet. INTEGER holds 64 bits (BIGINT where a database tells them apart).
+ * times are milliseconds, 0 = not yet. INTEGER holds 64 bits (BIGINT where a database tells them apart: so in each
+ * CAST).
  *
  * Partial indexes hold only what is under way, so that their size, and with it the cost of a delivery, does not depend
  * on how much is remembered. Their conditions must appear literally in the queries. They carry what the counts of
@@ -237,7 +238,7 @@ static const char *const V9[] = {
  * due than there are workers. */
 static const char *const V10[] = {
     "ALTER TABLE task ADD COLUMN share INTEGER NOT NULL DEFAULT 0",
-    "UPDATE task SET share = coalesce((SELECT repo_id FROM job WHERE id = CAST(task.subject AS INTEGER)), 0)"
+    "UPDATE task SET share = coalesce((SELECT repo_id FROM job WHERE id = CAST(task.subject AS BIGINT)), 0)"
     " WHERE kind = 1",
     "UPDATE task SET share = coalesce((SELECT repo_id FROM machine WHERE name = task.subject), 0) WHERE kind = 2",
     /* not "priority = 1", for which a planner may take task_ready and walk through all that is due */
@@ -365,9 +366,17 @@ static const char *const V16[] = {
     NULL,
 };
 
+/* What is said of a job that is not here does not go with one (store_event.c). */
+static const char *const V17[] = {
+    "ALTER TABLE event ADD COLUMN alone INTEGER NOT NULL DEFAULT 0",
+    "UPDATE event SET alone = 1 WHERE job_id > 0 AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = event.job_id)",
+    "CREATE INDEX event_alone ON event (at_ms) WHERE alone = 1",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
-    {1, V1}, {2, V2},   {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},   {8, V8},
-    {9, V9}, {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14}, {15, V15}, {16, V16},
+    {1, V1},   {2, V2},   {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},   {8, V8},   {9, V9},
+    {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14}, {15, V15}, {16, V16}, {17, V17},
 };
 
 int64_t schema_newest(void)

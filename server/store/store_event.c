@@ -4,7 +4,10 @@
 int store_event_add(struct store_tx *t, int64_t at_ms, int64_t job_id, const char *machine, const char *kind,
                     const char *detail, struct err *e)
 {
-    return tx_write(t, "INSERT INTO event (at_ms, job_id, machine, kind, detail) VALUES ($1, $2, $3, $4, $5)",
+    /* alone: of a job that is not here (forgotten, or known by a tag only), with which it could go */
+    return tx_write(t,
+                    "INSERT INTO event (at_ms, job_id, machine, kind, detail, alone) VALUES ($1, $2, $3, $4, $5,"
+                    " CASE WHEN $2 <= 0 THEN 0 ELSE coalesce((SELECT 0 FROM job WHERE id = $2), 1) END)",
                     VALS(DB_I(at_ms), DB_I(job_id), DB_S(machine), DB_S(kind), DB_S(detail)), NULL, NULL, NULL, e);
 }
 

@@ -8,6 +8,7 @@
 #include "server/store/store_retain.h"
 
 #include "server/store/store_internal.h"
+#include "server/store/store_rerun.h"
 
 #define DELIVERY_KEPT_MS (INT64_C(7) * 24 * 3600 * 1000) /* as long as they are known in memory (store_delivery.c) */
 #define DELIVERY_IDS_PER_MS INT64_C(1000)
@@ -17,10 +18,11 @@
 /* GitHub ends a run after 35 days: an unfinished job that nobody has spoken of for longer has ended unheard. One that
  * still wants a machine (state 1, want 1) is not forgotten but asked about. Numbers are the record's own (schema.c). */
 #define UNHEARD "3110400000" /* 36 days in ms */
+#define RUN_MS INT64_C(3110400000)
 
 _Static_assert(JOB_DONE == 3 && M_GONE == 6, "the rules name these numbers");
 _Static_assert(TASK_JOB == 1 && TASK_MACHINE == 2 && TASK_IDLE == 3 && TASK_SLOW == 4 && TASK_SAY == 5 &&
-                   TASK_SWEEP == 8 && TASK_RERUN == 9,
+                   TASK_SWEEP == 8 && RERUN_DONE == 2,
                "the rules name these numbers");
 
 static const struct retain_rule rules[] = {
@@ -34,13 +36,18 @@ static const struct retain_rule rules[] = {
              " AND (state = 3 OR (updated_ms < $1 - " UNHEARD " AND (state <> 1 OR want <> 1)))"
              " AND NOT EXISTS (SELECT 1 FROM machine WHERE machine.job_id = job.id AND machine.state < 6)"
              " AND NOT EXISTS (SELECT 1 FROM machine WHERE machine.name = job.runner_name AND machine.state < 6)"
-             " AND NOT EXISTS (SELECT 1 FROM task WHERE kind IN (1, 4, 9) AND subject = CAST(job.id AS TEXT))"
+             " AND NOT EXISTS (SELECT 1 FROM task WHERE kind IN (1, 4) AND subject = CAST(job.id AS TEXT))"
+             " AND NOT EXISTS (SELECT 1 FROM interruption WHERE interruption.job_id = job.id AND state < 2)"
              " ORDER BY updated_ms LIMIT $2",
      .remove = {"DELETE FROM event WHERE id IN (SELECT id FROM event WHERE job_id = $1 AND job_id > 0 LIMIT 500)",
                 "DELETE FROM attempt WHERE job_id = $1", "DELETE FROM job_report WHERE job_id = $1",
                 "DELETE FROM job_look WHERE job_id = $1", "DELETE FROM job WHERE id = $1"}},
-    {.table = "interruption", /* 2: run again, or given up */
-     .pick = "SELECT job_id FROM interruption WHERE at_ms < $1 AND state >= 2 ORDER BY at_ms LIMIT $2",
+    /* 2: run again, or given up. How often a run was counts for as long as it goes on, so they go together. */
+    {.table = "interruption",
+     .age = RETAIN_BY_RUN,
+     .pick = "SELECT job_id FROM interruption WHERE at_ms < $1 AND state >= 2"
+             " AND NOT EXISTS (SELECT 1 FROM interruption AS other WHERE other.run_id = interruption.run_id"
+             " AND (other.at_ms >= $1 OR other.state < 2)) ORDER BY at_ms LIMIT $2",
      .remove = {"DELETE FROM interruption WHERE job_id = $1"}},
     {.table = "machine",
      .pick = "SELECT name FROM machine WHERE created_ms < $1 AND ended_ms < $1 AND state = 6"
@@ -49,8 +56,10 @@ static const struct retain_rule rules[] = {
              " ORDER BY created_ms LIMIT $2",
      .remove = {"DELETE FROM watch WHERE machine = $1", "DELETE FROM idle_machine WHERE name = $1",
                 "DELETE FROM machine WHERE name = $1"}},
-    {.table = "event", /* what is said of no job; the others go with theirs */
-     .pick = "SELECT id FROM event WHERE job_id <= 0 AND at_ms < $1 ORDER BY at_ms LIMIT $2",
+    {.table = "event", /* what is said of no job, or of one that is not here; the others go with theirs */
+     .pick = "SELECT id FROM event WHERE job_id <= 0 AND at_ms < $1"
+             " UNION ALL SELECT id FROM event WHERE alone = 1 AND at_ms < $1"
+             " AND NOT EXISTS (SELECT 1 FROM job WHERE job.id = event.job_id) LIMIT $2",
      .remove = {"DELETE FROM event WHERE id = $1"}},
     {.table = "report",
      .pick = "SELECT id FROM report WHERE opened_ms < $1 AND said_ms < $1"
@@ -157,11 +166,25 @@ static int remove_one(struct store_tx *t, const struct retain_rule *rule, const 
     return 0;
 }
 
+/* The first parameter of `pick`. */
+static int64_t age_of(const struct retain_rule *rule, int64_t now_ms, int64_t before_ms)
+{
+    switch (rule->age) {
+    case RETAIN_BY_MS:
+        break;
+    case RETAIN_BY_RUN:
+        return before_ms < now_ms - RUN_MS ? before_ms : now_ms - RUN_MS;
+    case RETAIN_BY_DELIVERY:
+        return (now_ms - DELIVERY_KEPT_MS) * DELIVERY_IDS_PER_MS;
+    }
+    return before_ms;
+}
+
 int store_retain(struct store_tx *t, const struct retain_rule *rule, int64_t now_ms, int64_t before_ms, int64_t max,
                  int64_t *rows, bool *more, struct err *e)
 {
     AUTO(keys_clear) struct keys k = {NULL, 0, 0};
-    int64_t age = rule->age == RETAIN_BY_DELIVERY ? (now_ms - DELIVERY_KEPT_MS) * DELIVERY_IDS_PER_MS : before_ms;
+    int64_t age = age_of(rule, now_ms, before_ms);
     int64_t went = 0;
     size_t i = 0;
     bool whole = true;

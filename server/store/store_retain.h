@@ -3,8 +3,8 @@
  * or a reason for which it needs none; a test holds this list against the schema.
  *
  * Nothing is forgotten that a live job, machine, task or report needs: a job goes when it ended, none of its machines
- * lives and no task speaks of it, with its timeline, its attempts and its cause; a machine when it is gone and its job
- * has ended; a report when its jobs went.
+ * lives, no task speaks of it and it is not to be run again, with its timeline, its attempts and its cause; a machine
+ * when it is gone and its job has ended; a report when its jobs went.
  */
 #ifndef MUSTER_STORE_RETAIN_H
 #define MUSTER_STORE_RETAIN_H
@@ -14,6 +14,7 @@
 /* How `pick` takes its first parameter. */
 enum retain_age {
     RETAIN_BY_MS,      /* the time before which a row is old */
+    RETAIN_BY_RUN,     /* the same, but no sooner than a run of GitHub's can be over */
     RETAIN_BY_DELIVERY /* the id of a delivery that came then; ids are kept for a week, whatever the settings say */
 };
 

@@ -44,7 +44,7 @@ void task_note_told(struct store_tx *t, int64_t told_ms)
 static const char *put_sql(enum task_kind kind)
 {
     if (kind == TASK_JOB)
-        return PUT("coalesce((SELECT repo_id FROM job WHERE id = CAST($2 AS INTEGER)), 0)");
+        return PUT("coalesce((SELECT repo_id FROM job WHERE id = CAST($2 AS BIGINT)), 0)");
     if (kind == TASK_MACHINE)
         return PUT("coalesce((SELECT repo_id FROM machine WHERE name = $2), 0)");
     return PUT("0");

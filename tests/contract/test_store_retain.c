@@ -6,6 +6,7 @@
 #include "server/base/mem.h"
 #include "server/store/store_idle.h"
 #include "server/store/store_internal.h"
+#include "server/store/store_rerun.h"
 #include "server/store/store_retain.h"
 #include "server/store/store_sweep.h"
 
@@ -281,6 +282,65 @@ static void test_store_retain__what_was_said_of_no_job_goes_by_its_time(void **s
     assert_int_equal(count(*state, "SELECT at_ms FROM event"), YOUNG);
 }
 
+/* Such as the tag of a machine names that an earlier store launched. */
+static void test_store_retain__what_was_said_of_a_job_that_is_not_here_goes_by_its_time_too(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+    struct err e;
+
+    assert_ok(store_event_add(t, OLD, 404, "m", "machine.swept", NULL, &e), e);
+    assert_ok(store_event_add(t, YOUNG, 405, "m", "machine.swept", NULL, &e), e);
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 1);
+    assert_int_equal(count(*state, "SELECT at_ms FROM event"), YOUNG);
+}
+
+static void interrupted(struct store_tx *t, int64_t job_id, int64_t run_id, int64_t at_ms, enum rerun_state s)
+{
+    const struct store_interruption i = {.job_id = job_id,
+                                         .run_id = run_id,
+                                         .at_ms = at_ms,
+                                         .state = s,
+                                         .repo = "a/b",
+                                         .name = "train",
+                                         .machine = "m",
+                                         .cloud = "aws"};
+    bool put;
+    struct err e;
+
+    assert_ok(store_interruption_put(t, &i, &put, &e), e);
+}
+
+static void test_store_retain__a_job_that_is_still_to_be_run_again_stays_and_so_does_its_interruption(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+
+    job(t, 1, JOB_DONE, WANT_MACHINE, OLD - 300 * DAY, NULL);
+    interrupted(t, 1, 90, OLD - 300 * DAY, RERUN_WAITS);
+    job(t, 2, JOB_DONE, WANT_MACHINE, OLD - 300 * DAY, NULL);
+    interrupted(t, 2, 91, OLD - 300 * DAY, RERUN_ASKED);
+    job(t, 3, JOB_DONE, WANT_MACHINE, OLD - 300 * DAY, NULL);
+    interrupted(t, 3, 92, OLD - 300 * DAY, RERUN_DONE);
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 4 + 1);
+    assert_int_equal(count(*state, "SELECT sum(id) FROM job"), 1 + 2);
+    assert_int_equal(count(*state, "SELECT sum(job_id) FROM interruption"), 1 + 2);
+}
+
+static void test_store_retain__interruptions_count_for_as_long_as_a_run_can_go_on_whatever_the_settings(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+
+    interrupted(t, 1, 90, NOW - 35 * DAY, RERUN_DONE);
+    interrupted(t, 2, 91, NOW - 37 * DAY, RERUN_OVER);
+    interrupted(t, 3, 92, NOW - 37 * DAY, RERUN_DONE); /* of a run that was interrupted again */
+    interrupted(t, 4, 92, NOW - 3 * DAY, RERUN_DONE);
+    hand_commit(*state);
+    assert_int_equal(retain_at(*state, NOW, NOW - DAY, 100), 1);
+    assert_int_equal(count(*state, "SELECT sum(job_id) FROM interruption"), 1 + 3 + 4);
+    assert_int_equal(retain_at(*state, NOW, NOW - 90 * DAY, 100), 0);
+}
+
 static void test_store_retain__a_report_goes_after_its_jobs(void **state)
 {
     struct store_report r = {.repo_id = 5, .opened_ms = OLD};
@@ -471,6 +531,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_store_retain__a_machine_goes_when_it_is_gone_and_its_job_has_ended, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__what_was_said_of_no_job_goes_by_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__what_was_said_of_a_job_that_is_not_here_goes_by_its_time_too,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_store_retain__a_job_that_is_still_to_be_run_again_stays_and_so_does_its_interruption, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_store_retain__interruptions_count_for_as_long_as_a_run_can_go_on_whatever_the_settings, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__a_report_goes_after_its_jobs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__delivery_ids_are_kept_for_a_week_whatever_the_settings,
                                         setup, teardown),
