@@ -58,7 +58,44 @@ static void test_engine_retain__a_clock_that_leaps_empties_nothing(void **state)
     assert_int_equal(jobs(w), 0);
 }
 
-static void test_engine_retain__a_store_that_was_off_for_long_is_emptied_an_hour_later(void **state)
+static void hours(struct bed *w, int n)
+{
+    for (int i = 0; i < n; i++)
+        bed_pass(w, 60 * MINUTE);
+}
+
+static void test_engine_retain__a_clock_set_wrong_for_less_than_a_day_empties_nothing(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, NOT_OURS);
+
+    bed_deliver(w, id, JOB_DONE, NOT_OURS, NULL);
+    hours(w, 1);
+    clock_test_set(clock_now_ms() + 400 * DAY);
+    hours(w, 23);
+    assert_int_equal(jobs(w), 1);
+    clock_test_set(clock_now_ms() - 400 * DAY);
+    hours(w, 26);
+    assert_int_equal(jobs(w), 1);
+}
+
+static void test_engine_retain__each_leap_ahead_begins_a_day_of_its_own(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, NOT_OURS);
+
+    bed_deliver(w, id, JOB_DONE, NOT_OURS, NULL);
+    hours(w, 1);
+    clock_test_set(clock_now_ms() + 2 * DAY);
+    hours(w, 20);
+    clock_test_set(clock_now_ms() + 400 * DAY);
+    hours(w, 20);
+    assert_int_equal(jobs(w), 1);
+    hours(w, 6);
+    assert_int_equal(jobs(w), 0);
+}
+
+static void test_engine_retain__a_store_that_was_off_for_long_is_emptied_a_day_later(void **state)
 {
     struct bed *w = *state;
     int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, NOT_OURS);
@@ -69,8 +106,9 @@ static void test_engine_retain__a_store_that_was_off_for_long_is_emptied_an_hour
     clock_test_advance(60 * DAY);
     bed_up(w);
     bed_pass(w, 6 * MINUTE);
+    hours(w, 23);
     assert_int_equal(jobs(w), 1);
-    bed_pass(w, 61 * MINUTE);
+    hours(w, 2);
     assert_int_equal(jobs(w), 0);
 }
 
@@ -81,7 +119,11 @@ int main(void)
                                         bed_teardown),
         cmocka_unit_test_setup_teardown(test_engine_retain__a_clock_that_leaps_empties_nothing, bed_setup,
                                         bed_teardown),
-        cmocka_unit_test_setup_teardown(test_engine_retain__a_store_that_was_off_for_long_is_emptied_an_hour_later,
+        cmocka_unit_test_setup_teardown(test_engine_retain__a_clock_set_wrong_for_less_than_a_day_empties_nothing,
+                                        bed_setup, bed_teardown),
+        cmocka_unit_test_setup_teardown(test_engine_retain__each_leap_ahead_begins_a_day_of_its_own, bed_setup,
+                                        bed_teardown),
+        cmocka_unit_test_setup_teardown(test_engine_retain__a_store_that_was_off_for_long_is_emptied_a_day_later,
                                         bed_setup, bed_teardown),
     };
 
