@@ -4,12 +4,15 @@
 #include "server/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_CAP ((size_t)16384)
@@ -24,6 +27,8 @@ static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 /* With the lock held. */
 static bool stalled, torn;      /* the last line was not written; it was in part */
 static unsigned long long lost; /* lines, since one was written */
+static int own_fd = -1;         /* what log_fd is, opened once more, so that it is ours alone; -1 = it is not */
+static bool is_socket;          /* log_fd is one, and is asked with each piece not to make us wait */
 
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error", [LOG_NONE] = "none"};
@@ -128,8 +133,16 @@ static bool is_open(int fd)
     return poll(&p, 1, stalled ? 0 : PATIENCE_MS) == 1 && (p.revents & POLLOUT) != 0;
 }
 
+/* With the lock held. */
+static ssize_t write_piece(int fd, const char *p, size_t len)
+{
+    return is_socket ? send(fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(fd, p, len);
+}
+
 /* Whoever reads our log may stand still, or be gone: work does not wait for that. A pipe that is ready takes PIPE_BUF
- * bytes at once, so longer lines go in pieces. With the lock held. False: not all of it was written. */
+ * bytes at once, so longer lines go in pieces. A terminal may take less than a piece, and a pipe's room may go to
+ * another writer: then a descriptor of our own says so at once. With the lock held. False: not all of it was written.
+ */
 static bool write_all(int fd, const char *p, size_t len)
 {
     while (len > 0) {
@@ -137,7 +150,7 @@ static bool write_all(int fd, const char *p, size_t len)
 
         if (!is_open(fd))
             return false;
-        n = write(fd, p, len < PIPE_BUF ? len : PIPE_BUF);
+        n = write_piece(fd, p, len < PIPE_BUF ? len : PIPE_BUF);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -164,9 +177,12 @@ static bool tell_lost(int fd)
     return write_all(fd, text, (size_t)n);
 }
 
-static void put_line(int fd, const char *p, size_t len)
+static void put_line(const char *p, size_t len)
 {
+    int fd;
+
     (void)pthread_mutex_lock(&write_lock);
+    fd = own_fd >= 0 ? own_fd : atomic_load(&log_fd);
     if (tell_lost(fd)) {
         lost = 0;
         stalled = !write_all(fd, p, len);
@@ -195,7 +211,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     for (; fields->type != LOG_END; fields++)
         put_field(&l, fields);
     put(&l, "}\n", 2);
-    put_line(atomic_load(&log_fd), l.p, l.len);
+    put_line(l.p, l.len);
     errno = saved_errno;
 }
 
@@ -207,10 +223,34 @@ void log_set_level(enum log_level level)
 void log_set_fd(int fd)
 {
     (void)pthread_mutex_lock(&write_lock);
-    stalled = torn = false;
+    stalled = torn = is_socket = false;
     lost = 0;
-    (void)pthread_mutex_unlock(&write_lock);
+    if (own_fd >= 0)
+        (void)close(own_fd);
+    own_fd = -1;
     atomic_store(&log_fd, fd);
+    (void)pthread_mutex_unlock(&write_lock);
+}
+
+/* O_NONBLOCK belongs to what was opened, not to a descriptor of it: set on one that was inherited, it would be set for
+ * the shell and for all that it started. A file is not opened again: ours would begin at its first byte. */
+void log_own_fd(void)
+{
+    int fd = atomic_load(&log_fd), own = -1;
+    char path[40];
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+        own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    (void)pthread_mutex_lock(&write_lock);
+    if (own_fd >= 0)
+        (void)close(own_fd);
+    own_fd = own;
+    is_socket = S_ISSOCK(st.st_mode);
+    (void)pthread_mutex_unlock(&write_lock);
 }
 
 int log_parse_level(const char *s, enum log_level *out, struct err *e)

@@ -45,6 +45,10 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 void log_set_level(enum log_level level); /* at start, default info */
 void log_set_fd(int fd);                  /* tests: write there instead of standard error */
+/* The daemon, at its start: where standard error is a terminal, a pipe or a socket, no write waits from now on, and
+ * nothing changes for others who have it. Where it cannot be opened again (it is another user's), as before: a terminal
+ * that stands still in the middle of a line is waited for. */
+void log_own_fd(void);
 int log_parse_level(const char *s, enum log_level *out, struct err *e) MUST_USE;
 
 #endif

@@ -455,6 +455,7 @@ int cli_serve(int argc, char **argv)
     if (rc >= 0)
         return rc;
     block_signals(&set);
+    log_own_fd();
     raise_descriptor_limit();
     hear_kept(&d.kept);
     rc = load_settings(&args, &d, &e);

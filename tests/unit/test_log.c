@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NOW_MS 1631499673045
@@ -334,6 +335,69 @@ static void test_log__a_reader_that_has_gone_stops_nothing(void **state)
     close(ends[1]);
 }
 
+/* Nobody reads, and it takes less than a line. */
+static void fill_up(int to)
+{
+    char text[1900];
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_set_fd(to);
+    log_own_fd();
+    (void)alarm(20); /* a write that waits ends the test */
+    for (int i = 0; i < 100; i++)
+        log_info(EV("a.b"), FS("a", text), FS("b", text));
+    (void)alarm(0);
+    log_set_fd(STDERR_FILENO);
+}
+
+static void test_log__a_terminal_that_stands_still_delays_nobody(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), terminal;
+
+    (void)state;
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0);
+    fill_up(terminal);
+    assert_int_equal(fcntl(terminal, F_GETFL) & O_NONBLOCK, 0);
+    close(terminal);
+    close(master);
+}
+
+static void test_log__a_pipe_that_others_have_too_stays_as_it_is_for_them(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    fill_up(ends[1]);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_log__a_socket_that_nobody_reads_delays_nobody(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    fill_up(ends[1]);
+    assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void test_log__lines_go_behind_what_stands_in_a_file(void **state)
+{
+    (void)state;
+    assert_int_equal(write(fd, "before\n", 7), 7);
+    log_own_fd();
+    log_info(EV("a.b"));
+    assert_int_equal(strncmp(written(), "before\n{", 8), 0);
+}
+
 static void test_log__level_names_are_parsed_exactly(void **state)
 {
     enum log_level level = LOG_WARN;
@@ -367,6 +431,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log__a_reader_that_stands_still_delays_nobody_and_is_told_what_it_missed,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__a_reader_that_has_gone_stops_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__a_terminal_that_stands_still_delays_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__a_pipe_that_others_have_too_stays_as_it_is_for_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__a_socket_that_nobody_reads_delays_nobody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__lines_go_behind_what_stands_in_a_file, setup, teardown),
         cmocka_unit_test(test_log__level_names_are_parsed_exactly),
     };
 

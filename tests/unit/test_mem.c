@@ -2,6 +2,7 @@
 
 #include "server/base/mem.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -105,6 +106,32 @@ static void test_mem__refusal_and_overflow_end_the_process(void **state)
     }
 }
 
+/* A pipe that is full, and nobody reads. */
+static void refused_before_a_full_pipe(void)
+{
+    int ends[2];
+    char text[4096] = "";
+
+    /* standard error is closed: the pipe's end to read from took its number */
+    if (pipe(ends) != 0 || dup(ends[0]) < 0 || dup2(ends[1], STDERR_FILENO) != STDERR_FILENO ||
+        fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK) != 0)
+        _exit(0);
+    while (write(STDERR_FILENO, text, sizeof(text)) > 0)
+        continue;
+    (void)fcntl(STDERR_FILENO, F_SETFL, 0);
+    (void)alarm(5);
+    mem_refused();
+}
+
+static void test_mem__the_end_waits_for_nobody_who_reads_what_it_says(void **state)
+{
+    int status = how_it_ends(refused_before_a_full_pipe);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_mem__realloc_keeps_what_was_there),
         cmocka_unit_test(test_mem__strings_are_copied_and_ended),
         cmocka_unit_test(test_mem__refusal_and_overflow_end_the_process),
+        cmocka_unit_test(test_mem__the_end_waits_for_nobody_who_reads_what_it_says),
     };
 
     return cmocka_run_group_tests_name("mem", tests, NULL, NULL);
