@@ -162,15 +162,30 @@ static int found(struct watch *w, const struct job *jobs, size_t n, struct err *
 
 /* --- a call that failed ------------------------------------------------------------------------------------------- */
 
-/* The round goes on with something else, unless GitHub as a whole says no. */
+/* The round goes on with something else, unless GitHub as a whole does not answer. What an installation used up is its
+ * own: the others' turns go on, and its own calls cost nothing while its gate is closed. */
 static void failed(struct watch *w, int64_t installation_id, int64_t repo_id, const struct err *cause)
 {
-    w->failures++;
     reach_doubt_repo(w->g, installation_id, repo_id, cause);
-    if (cause->kind == ERR_THROTTLED || (err_is_passing(cause) && w->failures >= FAILURES_MAX)) {
+    if (cause->kind == ERR_THROTTLED)
+        return;
+    w->failures++;
+    if (err_is_passing(cause) && w->failures >= FAILURES_MAX) {
         w->cause = *cause;
         w->over = true;
     }
+}
+
+/* What failed is tried again: when it has its turn, if that is not far. */
+static int64_t failed_wait_ms(const struct err *cause, int64_t refused_ms)
+{
+    int64_t turn_ms = cause->retry_after_s * INT64_C(1000);
+
+    if (!err_is_passing(cause))
+        return refused_ms;
+    if (cause->kind != ERR_THROTTLED || turn_ms <= 0 || turn_ms > CATCH_UP_EVERY_MS)
+        return CATCH_UP_EVERY_MS;
+    return turn_ms > CATCH_UP_SOON_MS ? turn_ms : CATCH_UP_SOON_MS;
 }
 
 static bool may_ask(struct watch *w)
@@ -330,7 +345,7 @@ static int look_repo(struct repo_look *l, struct err *e)
     } else if (list_runs(w, &l->a, runs, &cause)) {
         failed(w, l->a.installation_id, l->a.repo_id, &cause);
         l->after = l->a.after;
-        l->due_ms = err_is_passing(&cause) ? CATCH_UP_EVERY_MS : REACH_AGAIN_MS;
+        l->due_ms = failed_wait_ms(&cause, REACH_AGAIN_MS);
         log_warn(EV("runs.unread"), FS("repo", l->a.repo), FE(&cause));
     } else if (look_runs(l, runs, e)) {
         return -1;
@@ -447,7 +462,7 @@ static int look_job(struct job_look *l, struct err *e)
     l->w->calls++;
     if (github_job_get(l->w->g->c.github, l->j, l->look.job_id, &there, &known, &got, &cause)) {
         failed(l->w, l->j->installation_id, l->j->repo_id, &cause);
-        return look_again(l, l->look.misses, err_is_passing(&cause) ? CATCH_UP_EVERY_MS : LOOK_MOST_MS, e);
+        return look_again(l, l->look.misses, failed_wait_ms(&cause, LOOK_MOST_MS), e);
     }
     if (!there)
         return not_there(l, e);

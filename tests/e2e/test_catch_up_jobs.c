@@ -248,6 +248,49 @@ static void test_catch_up_jobs__github_down_ends_a_round_and_it_goes_on_when_it_
     assert_true(memcloud_wait_calls(w->aws, 2, BED_WAIT_MS));
 }
 
+#define ELSEWHERE "acme/serve"
+#define ELSEWHERE_ID 12
+
+static int64_t elsewhere_job(struct bed *w, bool told)
+{
+    const struct sim_job_spec spec = {
+        .repo = ELSEWHERE, .labels = "[\"cirun-one\"]", .head_sha = "0123456789012345678901234567890123456789"};
+    struct deliver_event ev = {
+        .repo_id = ELSEWHERE_ID, .state = JOB_QUEUED, .repo = ELSEWHERE, .label = "cirun-one", .installation_id = 8};
+    struct sim_job_info info;
+
+    ev.job_id = sim_github_job_create(w->gh, &spec);
+    assert_true(ev.job_id > 0 && sim_github_job(w->gh, ev.job_id, &info));
+    ev.run_id = info.run_id;
+    if (told)
+        deliver(w->g, &ev);
+    return ev.job_id;
+}
+
+static void test_catch_up_jobs__an_installation_that_used_up_its_calls_does_not_hold_up_another(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    sim_github_add_installation(w->gh, 8, "acme", NULL);
+    sim_github_add_repo(w->gh, &(struct sim_repo){.id = ELSEWHERE_ID, .installation_id = 8, .full_name = ELSEWHERE});
+    sim_github_put_file(w->gh, ELSEWHERE, "main", ".cirun.yml",
+                        "runners: [{name: one, cloud: aws, region: r, machine_image: img, instance_type: single, "
+                        "labels: [cirun-one]}]\n");
+    (void)served(w, "cirun-one", 1);
+    bed_pass(w, 1000);
+    (void)elsewhere_job(w, true);
+    assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
+    assert_true(bed_settle(w));
+    id = elsewhere_job(w, false);
+    sim_http_fault(sim_github_http(w->gh),
+                   &(struct sim_fault){
+                       .op = SIM_GH_RUNS, .kind = SIM_FAULT_STATUS, .status = 429, .retry_after_s = 1800, .next = 1});
+    bed_pass_by(w, 7 * MINUTE, MINUTE);
+    assert_int_equal(bed_asked(w, SIM_GH_RUNS), 1 + 2);
+    assert_int_equal(EVENTS(w, "job.found", id), 1);
+}
+
 /* --- installations ------------------------------------------------------------------------------------------------ */
 
 /* A runner that was made before goes first, as for every machine: tried until that is given up. */
@@ -520,6 +563,7 @@ int main(void)
         TEST(test_catch_up_jobs__a_quiet_repository_is_looked_at_ever_more_seldom_and_then_not_at_all),
         TEST(test_catch_up_jobs__a_matrix_of_256_is_found_page_by_page),
         TEST(test_catch_up_jobs__github_down_ends_a_round_and_it_goes_on_when_it_is_back),
+        TEST(test_catch_up_jobs__an_installation_that_used_up_its_calls_does_not_hold_up_another),
         TEST(test_catch_up_jobs__jobs_of_a_suspended_installation_wait_with_its_reason_and_ask_nothing),
         TEST(test_catch_up_jobs__a_suspension_that_no_event_told_is_learned_from_the_refusal),
         TEST(test_catch_up_jobs__a_late_event_of_a_suspension_that_is_over_does_nothing),
