@@ -24,8 +24,9 @@ struct check {
     struct machine *m;
     int64_t now_ms;
     bool ended;
-    bool moved;   /* it changed under us: look again at once */
-    bool unasked; /* somebody who had to be asked could not be: look again soon */
+    bool moved;          /* it changed under us: look again at once */
+    bool unasked;        /* somebody who had to be asked could not be: look again soon */
+    char conclusion[32]; /* of the job whose status GitHub told last; "" = it told none */
     struct store_watch w;
     bool w_changed;
 };

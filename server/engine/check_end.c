@@ -1,7 +1,9 @@
 /* What a look decides about a machine, in one transaction with its words about the job. */
 #include "server/base/log.h"
+#include "server/base/mem.h"
 #include "server/engine/check.h"
 #include "server/engine/report.h"
+#include "server/engine/rerun.h"
 
 #include <string.h>
 
@@ -51,7 +53,11 @@ static int settle_tx(struct store_tx *t, const struct check *c, int64_t job_id, 
     was = j.state;
     j.state = JOB_DONE;
     j.updated_ms = c->now_ms;
-    if (store_job_merge(t, &j, &before, &moved, e) ||
+    if (c->conclusion[0] != '\0') {
+        free(j.conclusion);
+        j.conclusion = mem_strdup(c->conclusion);
+    }
+    if (store_job_merge(t, &j, &before, &moved, e) || rerun_job_done_tx(t, &j, c->now_ms, e) ||
         store_event_add(t, c->now_ms, job_id, c->m->name, "job.settled",
                         "GitHub says that it is completed; the delivery that tells so never came", e) ||
         report_moved(t, job_id, c->now_ms, e))

@@ -136,11 +136,11 @@ static int job_status(struct check *c, char status[32], struct err *e)
     struct err cause;
     int rc = store_read(c->g->c.store, read_tx, &r, e);
 
-    status[0] = '\0';
+    status[0] = c->conclusion[0] = '\0';
     if (rc == 0 && r.found) {
         const struct github_repo repo = {c->m->installation_id, r.j.repo_id, r.j.repo};
 
-        if (github_job_status(c->g->c.github, &repo, r.id, status, &cause) && cause.kind == ERR_GONE)
+        if (github_job_status(c->g->c.github, &repo, r.id, status, c->conclusion, &cause) && cause.kind == ERR_GONE)
             (void)snprintf(status, 32, "gone");
     }
     job_clear(&r.j);

@@ -68,8 +68,8 @@ static void status_of(struct check *c, const struct job *j, char status[32])
     const struct github_repo repo = {c->m->installation_id, j->repo_id, j->repo};
     struct err cause;
 
-    status[0] = '\0';
-    if (github_job_status(c->g->c.github, &repo, j->id, status, &cause) == 0)
+    status[0] = c->conclusion[0] = '\0';
+    if (github_job_status(c->g->c.github, &repo, j->id, status, c->conclusion, &cause) == 0)
         return;
     if (cause.kind == ERR_GONE)
         (void)snprintf(status, 32, "gone");

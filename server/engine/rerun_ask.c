@@ -16,6 +16,7 @@
 #define LOOK_SELDOM_MS (15 * 60 * 1000)
 #define GONE_ON_MS ((int64_t)35 * 24 * 3600 * 1000) /* GitHub ends a run after 35 days */
 #define FORBIDDEN 100                               /* a day: the App was removed, or is suspended */
+#define UNSETTLED 10                                /* looks; then jobs of others without an end count as ended well */
 #define REFUSALS 5                                  /* in a row, of a run that could be run again by all we know */
 
 static const struct metric_desc reruns = {METRIC_COUNTER, "muster_reruns_total",
@@ -40,8 +41,9 @@ struct work {
     char *repo_name;
     struct github_repo repo; /* borrows repo_name */
     struct github_run_state run;
-    size_t others; /* jobs that failed on their own */
-    bool all;      /* the request: all that failed, or only items[one] */
+    size_t others;                    /* jobs that failed on their own */
+    bool unsettled, others_unsettled; /* one of ours, one of them, has no conclusion yet: the list is behind */
+    bool all;                         /* the request: all that failed, or only items[one] */
     size_t one;
 };
 
@@ -227,21 +229,28 @@ static int see_job(void *arg, const struct github_run_job *j, struct err *e)
         if (!is_job(it, j))
             continue;
         it->job_id = j->id;
+        w->unsettled = w->unsettled || j->conclusion[0] == '\0';
         it->failed = is_failure(j->conclusion) || strcmp(j->conclusion, "cancelled") == 0;
         /* by our clock and GitHub's: it began before it was interrupted, unless it ran once more */
         it->ran_better = !it->failed || (j->id != it->i.job_id && j->started_ms > it->i.at_ms);
         return 0;
     }
     w->others += is_failure(j->conclusion) ? 1 : 0;
+    w->others_unsettled = w->others_unsettled || j->conclusion[0] == '\0';
     return 0;
 }
 
-/* Which of them can be run again, now that the attempt is over? */
-static int look_at_jobs(struct work *w, struct err *e)
+/* Which of them can be run again, now that the attempt is over? *settled = false: GitHub's list is not up to that yet;
+ * nothing is given up by it. */
+static int look_at_jobs(struct work *w, const struct task *task, bool *settled, struct err *e)
 {
     w->others = 0;
+    w->unsettled = w->others_unsettled = false;
     if (github_run_jobs(w->g->c.github, &w->repo, w->run_id, w->run.attempt, see_job, w, e))
         return -1;
+    *settled = !w->unsettled && (!w->others_unsettled || task->attempts > UNSETTLED);
+    if (!*settled)
+        return 0;
     for (size_t k = 0; k < w->n; k++) {
         struct item *it = &w->items[k];
 
@@ -406,9 +415,20 @@ static int unknown(struct work *w, const struct err *cause, const struct task *t
     return 0;
 }
 
+/* The answer is older than what we know, or the run goes on. */
+static bool is_over(const struct work *w)
+{
+    for (size_t k = 0; k < w->n; k++) {
+        if (w->run.attempt < w->items[k].i.attempt)
+            return false;
+    }
+    return w->run.completed && w->run.conclusion[0] != '\0';
+}
+
 static int go_on(struct work *w, const struct task *task, struct task_next *next, struct err *e)
 {
     struct err cause;
+    bool settled;
 
     if (github_run_state(w->g->c.github, &w->repo, w->run_id, &w->run, &cause))
         return unknown(w, &cause, task, next, e);
@@ -422,12 +442,16 @@ static int go_on(struct work *w, const struct task *task, struct task_next *next
         return -1;
     if (w->n == 0)
         return 0;
-    if (!w->run.completed || w->run.attempt < w->items[0].i.attempt) {
+    if (!is_over(w)) {
         wait_for_end(w, next);
         return 0;
     }
-    if (look_at_jobs(w, &cause))
+    if (look_at_jobs(w, task, &settled, &cause))
         return unknown(w, &cause, task, next, e);
+    if (!settled) {
+        later(w, workers_backoff_ms(task->attempts, LOOK_FIRST_MS, LOOK_SELDOM_MS), true, next);
+        return 0;
+    }
     if (store_settled(w, e))
         return -1;
     return w->n > 0 ? ask(w, task, next, e) : 0;

@@ -523,20 +523,22 @@ int github_runner_release_get(struct github *g, const struct github_repo *r, con
     return err_set(e, ERR_GONE, "GitHub offers no runner for %s, %s", os, arch);
 }
 
-int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char out[32], struct err *e)
+int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char status[32],
+                      char conclusion[32], struct err *e)
 {
     AUTO_BUF struct buf path = BUF_INIT(PATH_MAX_LEN);
     AUTO_JSON json_t *body = NULL;
     struct github_call c = call_for(r, GITHUB_SCOPE_READ, "GET");
-    const char *status;
+    const char *said, *ended = "";
 
     if (path_repo(&path, r->repo, e))
         return -1;
     buf_addf(&path, "/actions/jobs/%lld", (long long)job_id);
     if (get_json(g, &c, &path, &body, e))
         return -1;
-    if (js_str(body, "status", &status, e))
+    if (js_str(body, "status", &said, e) || js_opt_str(body, "conclusion", &ended, e))
         return nonsense(&c, e);
-    (void)snprintf(out, 32, "%.31s", status);
+    (void)snprintf(status, 32, "%.31s", said);
+    (void)snprintf(conclusion, 32, "%.31s", ended);
     return 0;
 }

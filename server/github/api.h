@@ -103,8 +103,9 @@ struct github_runner_release {
 int github_runner_release_get(struct github *g, const struct github_repo *r, const char *os, const char *arch,
                               struct github_runner_release *out, struct err *e) MUST_USE;
 
-/* actions/get-job-for-workflow-run: GitHub's own status of a job: "queued", "in_progress", "completed", or another. */
-int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char out[32],
-                      struct err *e) MUST_USE;
+/* actions/get-job-for-workflow-run: GitHub's own status of a job: "queued", "in_progress", "completed", or another; and
+ * its conclusion, "" while it has none. */
+int github_job_status(struct github *g, const struct github_repo *r, int64_t job_id, char status[32],
+                      char conclusion[32], struct err *e) MUST_USE;
 
 #endif

@@ -241,10 +241,10 @@ static int release_get(struct github *g, const json_t *answers, struct err *e)
 
 static int job_status(struct github *g, const json_t *answers, struct err *e)
 {
-    char status[32];
+    char status[32], conclusion[32];
 
     (void)answers;
-    return github_job_status(g, &repo, 399444496, status, e);
+    return github_job_status(g, &repo, 399444496, status, conclusion, e);
 }
 
 static int deliveries_get(struct github *g, const json_t *answers, struct err *e)

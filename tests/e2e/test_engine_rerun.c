@@ -172,6 +172,32 @@ static void test_rerun__a_run_that_goes_on_for_hours_is_waited_for_with_few_ques
     assert_int_equal(bed_asked(w, SIM_GH_RERUN_FAILED), 1);
 }
 
+/* GitHub's list of jobs comes from a copy that lags behind: it shows the job still at work in a run that is over. */
+static void test_rerun__a_job_without_a_conclusion_in_a_run_that_is_over_is_looked_at_again(void **state)
+{
+    struct bed *w = rerun_ready(state);
+    int64_t id = rerun_queue(w, "train", 0, LABEL);
+    struct rerun_taken t = rerun_take(w, LABEL, "train");
+    char body[200];
+
+    (void)snprintf(body, sizeof(body),
+                   "{\"total_count\":1,\"jobs\":[{\"id\":%lld,\"name\":\"train\",\"status\":\"in_progress\","
+                   "\"conclusion\":null}]}",
+                   (long long)id);
+    sim_http_fault(sim_github_http(w->gh), &(struct sim_fault){.op = SIM_GH_ATTEMPT_JOBS,
+                                                               .kind = SIM_FAULT_STATUS,
+                                                               .status = 200,
+                                                               .body = body,
+                                                               .content_type = "application/json",
+                                                               .next = 1});
+    rerun_interrupt(w, &t, LABEL, "train");
+    bed_pass(w, 6000);
+    rerun_assert(w, id, RERUN_WAITS, "");
+    bed_pass(w, 2 * MINUTE);
+    rerun_assert(w, id, RERUN_DONE, "accepted");
+    assert_int_equal(rerun_attempt_of(w, id), 2);
+}
+
 static void test_rerun__beside_a_job_that_failed_by_itself_only_the_interrupted_one_runs_again(void **state)
 {
     struct bed *w = rerun_ready(state);
@@ -196,6 +222,29 @@ static void test_rerun__beside_a_job_that_failed_by_itself_only_the_interrupted_
     assert_int_equal(info.state, SIM_JOB_QUEUED);
     assert_true(sim_github_job(w->gh, run.jobs[1], &info));
     assert_int_equal(info.state, SIM_JOB_COMPLETED);
+}
+
+/* The last job of the run ends, no event says so, and the look at its machine finds it. */
+static void test_rerun__an_end_that_only_the_machines_look_finds_says_how_and_wakes_the_re_run(void **state)
+{
+    struct bed *w = rerun_ready(state);
+    int64_t id = rerun_queue(w, "train", 0, LABEL), other;
+    struct rerun_taken t = rerun_take(w, LABEL, "train"), u;
+
+    rerun_interrupt(w, &t, LABEL, "train");
+    other = rerun_queue(w, "lint", rerun_run_of(w, id), LABEL);
+    u = rerun_take(w, LABEL, "lint");
+    (void)bed_number(w, "DELETE FROM job_look WHERE $1 = 0", 0);
+    (void)bed_number(w, "DELETE FROM active WHERE $1 = 0", 0);
+    for (int i = 0; i < 50; i++)
+        bed_pass(w, 5 * MINUTE);
+    sim_github_runner_finish(w->gh, u.runner_id, "failure");
+    for (int i = 0; i < 200 && bed_number(w, EVENTS("job.settled"), other) == 0; i++)
+        bed_pass(w, 10 * 1000);
+    assert_int_equal(bed_number(w, EVENTS("job.settled"), other), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND conclusion = 'failure'", other), 1);
+    bed_pass(w, 6000);
+    assert_int_equal(rerun_attempt_of(w, id), 2);
 }
 
 /* Two interrupted, one failed by itself: one after the other, each in an attempt of its own. */
@@ -423,7 +472,9 @@ int main(void)
         T(test_rerun__from_the_second_time_on_without_spot_and_never_more_often_than_asked),
         T(test_rerun__other_candidates_are_taken_where_there_are_some),
         T(test_rerun__a_run_that_goes_on_for_hours_is_waited_for_with_few_questions),
+        T(test_rerun__a_job_without_a_conclusion_in_a_run_that_is_over_is_looked_at_again),
         T(test_rerun__beside_a_job_that_failed_by_itself_only_the_interrupted_one_runs_again),
+        T(test_rerun__an_end_that_only_the_machines_look_finds_says_how_and_wakes_the_re_run),
         T(test_rerun__two_interrupted_beside_a_real_failure_run_again_one_after_the_other),
         T(test_rerun__one_that_is_found_late_runs_again_after_the_one_that_was_found_first),
         T(test_rerun__a_run_that_a_person_cancelled_is_not_run_again),

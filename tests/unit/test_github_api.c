@@ -403,17 +403,23 @@ static void test_github_api__an_odd_runner_release_is_refused(void **state)
 static void test_github_api__a_jobs_status_is_githubs_own_word(void **state)
 {
     AUTO_GHT struct ghtest t;
-    char status[32] = "";
+    char status[32] = "", conclusion[32] = "x";
     struct err e;
 
     (void)state;
     ght_start(&t, "");
-    ght_answer(&t, 200, JSON_TYPE, "{\"id\":7,\"status\":\"in_progress\"}");
-    assert_ok(github_job_status(t.github, &ght_repo, 7, status, &e), e);
+    ght_answer(&t, 200, JSON_TYPE, "{\"id\":7,\"status\":\"completed\",\"conclusion\":\"timed_out\"}");
+    assert_ok(github_job_status(t.github, &ght_repo, 7, status, conclusion, &e), e);
+    assert_string_equal(status, "completed");
+    assert_string_equal(conclusion, "timed_out");
+    ght_forget(&t);
+    ght_answer(&t, 200, JSON_TYPE, "{\"id\":7,\"status\":\"in_progress\",\"conclusion\":null}");
+    assert_ok(github_job_status(t.github, &ght_repo, 7, status, conclusion, &e), e);
     assert_string_equal(status, "in_progress");
+    assert_string_equal(conclusion, "");
     assert_asked(&t, 0, "GET", "/repos/octo/hello/actions/jobs/7");
     ght_answer(&t, 200, JSON_TYPE, "{\"id\":7,\"status\":\"a-word-of-the-future-that-is-too-long-for-us\"}");
-    assert_ok(github_job_status(t.github, &ght_repo, 7, status, &e), e);
+    assert_ok(github_job_status(t.github, &ght_repo, 7, status, conclusion, &e), e);
     assert_int_equal(strlen(status), 31);
 }
 
@@ -437,7 +443,7 @@ static void test_github_api__answers_of_the_wrong_shape_are_passing_faults_that_
                      "GET /repos/octo/hello/actions/runs/1: unexpected answer", e);
         assert_fails(github_runner_find(t.github, &ght_repo, "m", &runner, &e), ERR_RETRY,
                      "GET /repos/octo/hello/actions/runners: unexpected answer", e);
-        assert_fails(github_job_status(t.github, &ght_repo, 1, status, &e), ERR_RETRY, "unexpected answer", e);
+        assert_fails(github_job_status(t.github, &ght_repo, 1, status, status, &e), ERR_RETRY, "unexpected answer", e);
         assert_null(run.event);
     }
 }
