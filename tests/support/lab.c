@@ -468,6 +468,14 @@ static void tell_unfinished(struct lab *l, int64_t job)
     free(log);
 }
 
+/* Those that are nobody's warm machines: a job of what comes next must not find the machine of what was before. */
+#define NOT_WARM "SELECT count(*) FROM machine WHERE state < 6 AND repo <> $1"
+
+static bool has_only_warm(struct lab *l, size_t live)
+{
+    return sim_ec2_live(l->w->ec2) <= live && (live == 0 || lab_number(l, NOT_WARM, LAB_WARM_REPO) == 0);
+}
+
 static bool wait_calm(struct lab *l, size_t live, bool records)
 {
     int64_t began = lab_real_ms(), asked = began;
@@ -476,7 +484,7 @@ static bool wait_calm(struct lab *l, size_t live, bool records)
 
     for (;;) {
         job = unfinished(l, &from);
-        if (job == 0 && sim_ec2_live(l->w->ec2) <= live &&
+        if (job == 0 && has_only_warm(l, live) &&
             (!records || lab_number(l, "SELECT count(*) FROM machine WHERE state < 6", NULL) == 0) && lab_settled(l))
             return true;
         if (lab_real_ms() - began > CALM_MS)
