@@ -46,6 +46,8 @@ int store_log_put(struct store_tx *t, const struct store_log *l, struct err *e)
 
 /* --- deliveries that were missed ---------------------------------------------------------------------------------- */
 
+#define FAILED_AGAIN_MS 60000
+
 int store_missed_note(struct store_tx *t, const struct store_missed *m, bool *added, struct err *e)
 {
     int64_t is_new = 0;
@@ -56,12 +58,14 @@ int store_missed_note(struct store_tx *t, const struct store_missed *m, bool *ad
     return tx_write(t,
                     "INSERT INTO missed (guid, event, action, delivery_id, delivered_ms, tries, due_ms, answered)"
                     " VALUES ($1, $2, $3, $4, $5, 0, $6, 0) ON CONFLICT (guid) DO UPDATE SET"
+                    " due_ms = CASE WHEN missed.delivery_id < excluded.delivery_id AND missed.tries BETWEEN 1 AND 3"
+                    " AND excluded.due_ms + $7 < missed.due_ms THEN excluded.due_ms + $7 ELSE missed.due_ms END,"
                     " delivery_id = CASE WHEN missed.delivery_id < excluded.delivery_id THEN excluded.delivery_id"
                     " ELSE missed.delivery_id END,"
                     " delivered_ms = CASE WHEN missed.delivered_ms > excluded.delivered_ms THEN excluded.delivered_ms"
                     " ELSE missed.delivered_ms END",
                     VALS(DB_S(m->guid), DB_S(m->event), DB_S(m->action), DB_I(m->delivery_id), DB_I(m->delivered_ms),
-                         DB_I(m->due_ms)),
+                         DB_I(m->due_ms), DB_I(FAILED_AGAIN_MS)),
                     NULL, NULL, NULL, e);
 }
 

@@ -33,7 +33,9 @@ struct store_missed {
     int64_t due_ms;       /* when to ask (again); our clock */
 };
 /* Remember it; of one that is known only the newest attempt's id and the oldest time. *added: it was not, and no
- * attempt of it was answered in the reading under way. */
+ * attempt of it was answered in the reading under way. A newer attempt than the one we asked to repeat means that what
+ * we asked for was sent and failed: the first three times it is due a minute after m->due_ms, not only when we would
+ * have given up waiting for it. */
 int store_missed_note(struct store_tx *t, const struct store_missed *m, bool *added, struct err *e) MUST_USE;
 /* An attempt of it was answered. keep: older ones that failed may still come in this reading. */
 int store_missed_answered(struct store_tx *t, const char *guid, bool keep, struct err *e) MUST_USE;

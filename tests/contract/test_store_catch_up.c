@@ -102,6 +102,25 @@ static void test_store_catch_up__missed_deliveries_come_oldest_first_and_only_wh
     hand_commit(*state);
 }
 
+static void test_store_catch_up__a_redelivery_that_failed_is_soon_due_again_but_not_for_ever(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+    int64_t next, hour = 3600 * 1000;
+    struct err e;
+
+    assert_true(note(t, "a", 20, 100, NOW));
+    for (int64_t tries = 1; tries <= 4; tries++) {
+        assert_ok(store_missed_put(t, "a", tries, NOW + hour, &e), e);
+        (void)note(t, "a", 20 + tries - 1, 100, NOW); /* the one that made us ask is there still */
+        assert_ok(store_missed_next(t, &next, &e), e);
+        assert_int_equal(next, NOW + hour);
+        (void)note(t, "a", 20 + tries, 100, NOW);
+        assert_ok(store_missed_next(t, &next, &e), e);
+        assert_int_equal(next, tries <= 3 ? NOW + 60000 : NOW + hour);
+    }
+    hand_commit(*state);
+}
+
 static void test_store_catch_up__one_answered_attempt_settles_all_of_a_delivery(void **state)
 {
     struct store_tx *t = hand_begin(*state);
@@ -291,6 +310,7 @@ int main(void)
         TEST(test_store_catch_up__the_place_in_the_log_is_kept_whole),
         TEST(test_store_catch_up__a_delivery_that_was_put_is_known),
         TEST(test_store_catch_up__missed_deliveries_come_oldest_first_and_only_when_due),
+        TEST(test_store_catch_up__a_redelivery_that_failed_is_soon_due_again_but_not_for_ever),
         TEST(test_store_catch_up__one_answered_attempt_settles_all_of_a_delivery),
         TEST(test_store_catch_up__repositories_are_looked_at_in_turn),
         TEST(test_store_catch_up__jobs_are_looked_at_until_they_are_dropped),
