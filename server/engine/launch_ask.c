@@ -1,7 +1,7 @@
 /*
- * A machine in place of one that came to nothing: does its job still wait? Its events may be on their way, or lost, and
- * the first machine may have done the job: GitHub is asked once, before a runner is made. What it says right after an
- * event may be old, so that only "in progress" and "completed" count.
+ * A machine in place of one that came to nothing, or for a job whose event came late: does the job still wait? Its other
+ * events may be on their way, or lost, and another machine may have done it: GitHub is asked once, before a runner is
+ * made. What it says right after an event may be old, so that only "in progress" and "completed" count.
  */
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -9,6 +9,8 @@
 #include "server/github/runs.h"
 
 #include <stdio.h>
+
+#define LATE_MS (60 * 1000) /* GitHub's events come within seconds */
 
 struct asked {
     int64_t job_id, failures;
@@ -54,7 +56,7 @@ int launch_ask(struct engine *g, const struct machine *m, bool *served, struct e
         return 0;
     if (store_read(g->c.store, read_tx, &a, e))
         return -1;
-    if (!a.found || j.state != JOB_QUEUED || a.failures == 0)
+    if (!a.found || j.state != JOB_QUEUED || (a.failures == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
         return 0;
     if (github_job_get(g->c.github, &j, j.id, &there, &known, &got, &ignored) || !there || !known || got.id != j.id ||
         got.state <= JOB_QUEUED)

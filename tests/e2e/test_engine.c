@@ -1,6 +1,7 @@
 /* The engine's behaviour, one story a test; the bed is tests/support/engine_bed.h. */
 #include "server/base/clock.h"
 #include "tests/sim/sim_github_log.h"
+#include "tests/support/deliver.h"
 #include "tests/support/engine_bed.h"
 
 #include <setjmp.h>
@@ -222,6 +223,29 @@ static void test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_repl
     for (int i = 0; i < 9; i++)
         bed_pass(w, 30 * 1000);
     assert_int_equal(memcloud_made(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
+}
+
+/* As when we were down: its "queued" is redelivered before its "completed". */
+static void test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    struct deliver_event ev = {.job_id = id,
+                               .repo_id = BED_REPO_ID,
+                               .state = JOB_QUEUED,
+                               .repo = BED_REPO,
+                               .label = "cirun-one",
+                               .late_ms = 2 * 60 * 1000};
+    struct sim_job_info info;
+
+    assert_true(sim_github_job(w->gh, id, &info));
+    ev.run_id = info.run_id;
+    sim_github_job_cancel(w->gh, id);
+    deliver(w->g, &ev);
+    for (int i = 0; i < 9; i++)
+        bed_pass(w, 1000);
+    assert_int_equal(memcloud_made(w->aws), 0);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
 }
 
@@ -448,6 +472,7 @@ int main(void)
         TEST(test_engine__a_label_nobody_has_is_refused_with_the_nearest),
         TEST(test_engine__a_machine_that_never_registers_is_replaced_by_the_next_candidate),
         TEST(test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_replaced),
+        TEST(test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made),
         TEST(test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits),
         TEST(test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced),
         TEST(test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first),

@@ -48,7 +48,7 @@ static void fill_job(struct job *j, const struct deliver_event *ev)
                       .repo_id = ev->repo_id,
                       .installation_id = ev->installation_id != 0 ? ev->installation_id : INSTALLATION,
                       .state = ev->state,
-                      .queued_ms = clock_now_ms(),
+                      .queued_ms = clock_now_ms() - ev->late_ms,
                       .updated_ms = clock_now_ms()};
     assert_int_equal(js_pack(&e, &labels, "[s]", ev->label), 0);
     assert_int_equal(js_dump(labels, &j->labels_json, &e), 0);
