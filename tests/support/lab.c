@@ -495,14 +495,16 @@ static bool wait_calm(struct lab *l, size_t live, bool records)
         }
         lab_pause(10);
     }
-    if (job != 0)
+    if (job != 0) {
         tell_unfinished(l, job);
-    else if (sim_ec2_live(l->w->ec2) <= live && !records)
+    } else if (sim_ec2_live(l->w->ec2) <= live && !records) {
         return true; /* the judge tells who is left */
-    else
+    } else {
         lab_finding(l, &l->count.left, "%zu machines live where %zu may, %lld records are open",
                     sim_ec2_live(l->w->ec2), live,
                     (long long)lab_number(l, "SELECT count(*) FROM machine WHERE state < 6", NULL));
+        lab_tell_live(l);
+    }
     return false;
 }
 

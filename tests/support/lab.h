@@ -108,6 +108,7 @@ bool lab_settled(struct lab *l);
 /* Everything that must hold, once calm. Counts into l->count; returns the number of new findings. */
 size_t lab_judge(struct lab *l);
 size_t lab_judge_deliveries(struct lab *l); /* that alone */
+void lab_tell_live(struct lab *l);          /* the story of each machine that lives, on stderr */
 void lab_print(const struct lab *l, const char *title);
 
 /* --- what it holds ------------------------------------------------------------------------------------------------ */

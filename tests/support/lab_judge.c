@@ -251,20 +251,6 @@ static void judge_machines(struct lab *l)
     free(all);
 }
 
-/* Where every machine is honest and every answer comes, there is one machine for each job, but for those that were
- * gone before their job's events came, and are made anew because nobody asked GitHub whether the job still waits. */
-static void judge_number(struct lab *l)
-{
-    size_t hosted = 0, lost;
-
-    for (size_t i = 0; i < l->n_jobs; i++)
-        hosted += l->jobs[i].kind == LAB_HOSTED ? 1 : 0;
-    lost = (size_t)lab_number(l, "SELECT count(*) FROM event WHERE kind = 'machine.lost'", NULL);
-    if (!l->conf.rough && !l->was_warm && l->count.launches > l->count.served - hosted + lost)
-        lab_finding(l, &l->count.doubled, "%zu machines for %zu jobs, %zu of them lost", l->count.launches,
-                    l->count.served - hosted, lost);
-}
-
 static int print_event(void *arg, int n, char **text, char **names)
 {
     (void)arg;
@@ -274,16 +260,55 @@ static int print_event(void *arg, int n, char **text, char **names)
     return 0;
 }
 
+static void tell(struct lab *l, const char *sql)
+{
+    sqlite3 *db = open_store(l);
+
+    if (db != NULL)
+        (void)sqlite3_exec(db, sql, print_event, NULL, NULL);
+    (void)sqlite3_close(db);
+}
+
 /* What the store tells of a machine. */
 static void tell_machine(struct lab *l, const char *name)
 {
     char sql[200];
-    sqlite3 *db = open_store(l);
 
     (void)snprintf(sql, sizeof(sql), "SELECT at_ms, kind, detail FROM event WHERE machine = '%s' ORDER BY id", name);
-    if (db != NULL)
-        (void)sqlite3_exec(db, sql, print_event, NULL, NULL);
-    (void)sqlite3_close(db);
+    tell(l, sql);
+}
+
+/* Where every machine is honest and every answer comes, there is one machine for each job, but for those that were
+ * gone before their job's events came, and are made anew because nobody asked GitHub whether the job still waits. */
+static void judge_number(struct lab *l)
+{
+    size_t hosted = 0, lost;
+
+    for (size_t i = 0; i < l->n_jobs; i++)
+        hosted += l->jobs[i].kind == LAB_HOSTED ? 1 : 0;
+    lost = (size_t)lab_number(l, "SELECT count(*) FROM event WHERE kind = 'machine.lost'", NULL);
+    if (!l->conf.rough && !l->was_warm && l->count.launches > l->count.served - hosted + lost) {
+        lab_finding(l, &l->count.doubled, "%zu machines for %zu jobs, %zu of them lost", l->count.launches,
+                    l->count.served - hosted, lost);
+        tell(l,
+             "SELECT at_ms, kind, coalesce(machine, '') || ' ' || coalesce(job_id, 0) || ' ' || coalesce(detail, '') "
+             "FROM event WHERE job_id IN (SELECT job_id FROM machine WHERE taken_job_id = 0) ORDER BY job_id, id");
+    }
+}
+
+void lab_tell_live(struct lab *l)
+{
+    struct sim_instance m;
+
+    for (size_t i = 0; sim_ec2_at(l->w->ec2, i, &m); i++) {
+        if (m.ended_ms != 0)
+            continue;
+        (void)fprintf(stderr, "%s (%s) lives, state %lld in the store, made for %lld, taken by %lld\n", m.name, m.id,
+                      (long long)lab_number(l, FIELD("state"), m.name),
+                      (long long)lab_number(l, FIELD("job_id"), m.name),
+                      (long long)lab_number(l, FIELD("taken_job_id"), m.name));
+        tell_machine(l, m.name);
+    }
 }
 
 /* Those without a machine. */
