@@ -264,8 +264,8 @@ void budget_spend(struct budget *b, const struct budget_ask *a, int64_t now_ms)
         b->recent = 0;
     }
     b->recent += a->cost;
-    if (!b->open)
-        b->level -= a->cost;
+    if (!b->open) /* who went unasked, or before the limit was known, owes nothing */
+        b->level = fmax(0, b->level - a->cost);
 }
 
 int64_t budget_take_ms(struct budget *b, const struct budget_ask *a, int64_t now_ms)
@@ -293,16 +293,9 @@ void budget_throttled(struct budget *b, int64_t wait_ms, int64_t now_ms)
     if (b->open)
         close_open(b, now_ms);
     else if (b->slowed_ms == INT64_MIN || now_ms - b->slowed_ms >= SLOWER_EVERY_MS)
-        b->share = fmax(b->share / 2, SLOWEST);
+        b->share = fmax(b->share / 2, b->rate.burst > 0 ? SLOWEST : OPEN_SLOWEST / OPEN_RATE);
     b->slowed_ms = b->grown_ms = now_ms;
     b->level = fmin(b->level, 0);
     if (b->shut_ms < now_ms + wait_ms)
         b->shut_ms = now_ms + wait_ms;
-}
-
-bool budget_is_idle(struct budget *b, int64_t now_ms)
-{
-    refill(b, now_ms);
-    forget_gone(b, now_ms);
-    return b->n == 0 && b->share >= 1 && b->shut_ms <= now_ms && (b->open || b->level >= b->rate.burst);
 }

@@ -43,8 +43,7 @@ int64_t budget_take_ms(struct budget *b, const struct budget_ask *a, int64_t now
 /* The other side refused to listen: nothing goes for wait_ms, and slower from then on. */
 void budget_throttled(struct budget *b, int64_t wait_ms, int64_t now_ms);
 
-size_t budget_waiting(const struct budget *b);         /* places kept */
-double budget_share(const struct budget *b);           /* of the documented rate that is used now; 1 = all */
-bool budget_is_idle(struct budget *b, int64_t now_ms); /* as good as new: nobody waits, and it is full */
+size_t budget_waiting(const struct budget *b); /* places kept */
+double budget_share(const struct budget *b);   /* of the documented rate that is used now; 1 = all */
 
 #endif

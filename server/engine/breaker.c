@@ -251,6 +251,37 @@ int breaker_lost_tx(struct store_tx *t, const struct engine *g, const struct mac
     return failed(t, key, "boot", now_ms, e);
 }
 
+/* A probe of m's is over without a word about the candidate: who comes next makes one. */
+static int let_go(struct store_tx *t, const char *key, const struct machine *m, struct err *e)
+{
+    struct store_breaker b;
+    bool found;
+
+    if (store_breaker_get(t, key, &b, &found, e))
+        return -1;
+    if (!found || strcmp(b.probe, m->name) != 0)
+        return 0;
+    b.probe_until_ms = 0;
+    b.probe[0] = '\0';
+    return store_breaker_put(t, key, &b, e);
+}
+
+int breaker_release_tx(struct store_tx *t, const struct engine *g, const struct machine *m, struct err *e)
+{
+    AUTO_PLAN struct plan p = {0};
+    struct err ignored;
+    char key[KEY_MAX];
+
+    if (m->plan_json == NULL || plan_parse(m->plan_json, &p, &ignored) || m->candidate < 0 ||
+        (size_t)m->candidate >= p.n)
+        return 0;
+    make_key(g, &p, (size_t)m->candidate, key);
+    if (let_go(t, key, m, e))
+        return -1;
+    boot_key(g, m, &p, (size_t)m->candidate, key);
+    return let_go(t, key, m, e);
+}
+
 int breaker_ended_tx(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e)
 {
     char prefix[120];

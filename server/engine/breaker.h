@@ -34,6 +34,8 @@ int breaker_booted_tx(struct store_tx *t, const struct engine *g, const struct m
                       struct err *e) MUST_USE;
 int breaker_lost_tx(struct store_tx *t, const struct engine *g, const struct machine *m, int64_t now_ms,
                     struct err *e) MUST_USE;
+/* What m was to prove stays unproved: it was refused for another reason, or ended before it came up. */
+int breaker_release_tx(struct store_tx *t, const struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 /* A machine ended: where a quota was the reason there may be room now. */
 int breaker_ended_tx(struct store_tx *t, const struct machine *m, int64_t now_ms, struct err *e) MUST_USE;
 /* A person asked for m's candidates to be tried now: each is probed at once. */

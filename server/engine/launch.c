@@ -111,8 +111,10 @@ static int waiting_tx(struct store_tx *t, void *arg, struct err *e)
     if (!found || now.state == M_GONE)
         return 0;
     keep_runner(&now, w->m);
-    if (now.state == M_LAUNCHING)
+    if (now.state == M_LAUNCHING) { /* those before its candidate are behind it: they are not asked again */
         now.doubt_ms = w->m->doubt_ms;
+        now.candidate = w->m->candidate;
+    }
     if (store_machine_update(t, &now, now.state, &changed, e))
         return -1;
     return w->gives_place ? room_leave(t, w->g, &now, clock_now_ms(), e) : 0;
@@ -184,7 +186,7 @@ static int give_up(struct attempt *a, struct err *e)
 /* It has its turn later, and keeps it by coming back then; it was no try. */
 static int paced(struct attempt *a, const char *reason, int64_t wait_ms, enum job_cause cause, struct err *e)
 {
-    struct waiting w = {a->g, a->m, reason, cause, a->task, false};
+    struct waiting w = {a->g, a->m, reason, cause, a->task, wait_ms >= PLACE_MS && a->jit == NULL};
 
     a->next->due_ms = clock_now_ms() + wait_ms;
     a->next->priority = TASK_LAUNCH;
@@ -270,6 +272,7 @@ static int next_or_end(struct attempt *a, const struct err *refusal, bool *done,
                                   !machine_is_denied(a->g, &a->plan.specs[a->m->candidate], refusal, a->m->round));
     a->m->candidate = next_candidate(a, refusal);
     a->m->doubt_ms = 0;
+    a->m->launched_ms = 0; /* its time begins with the try that succeeds */
     a->tries = 0;
     *done = a->m->candidate >= (int)a->plan.n;
     if (!*done)

@@ -190,6 +190,19 @@ static bool is_foreign(const struct machine_change *c, const struct machine *m)
     return c->repo == NULL || strncasecmp(c->repo, m->repo, n) != 0 || c->repo[n] != '/';
 }
 
+/* It will not come up any more. */
+static bool is_unproved(const struct machine_change *c)
+{
+    return (c->before == M_LAUNCHING || c->before == M_BOOTING) && (c->after == M_ENDING || c->after == M_GONE);
+}
+
+static int tell_breaker(struct store_tx *t, const struct machine_change *c, const struct machine *m, struct err *e)
+{
+    if (c->before == M_BOOTING && (c->event == FSM_LOST || c->event == FSM_EXPIRED))
+        return breaker_lost_tx(t, c->g, m, c->now_ms, e);
+    return breaker_release_tx(t, c->g, m, e);
+}
+
 int machine_change_tx(struct store_tx *t, void *change, struct err *e)
 {
     struct machine_change *c = change;
@@ -209,8 +222,7 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e)
     if (write_change(t, c, &m, e))
         return -1;
     c->applied = true;
-    if (c->before == M_BOOTING && (c->event == FSM_LOST || c->event == FSM_EXPIRED) &&
-        breaker_lost_tx(t, c->g, &m, c->now_ms, e))
+    if (is_unproved(c) && tell_breaker(t, c, &m, e))
         return -1;
     if (c->after == M_GONE && breaker_ended_tx(t, &m, c->now_ms, e))
         return -1;

@@ -168,12 +168,12 @@ int rank_booted_tx(struct store_tx *t, const struct engine *g, const struct mach
 
     if (plan_parse(m->plan_json, &p, &ignored) || m->candidate < 0 || (size_t)m->candidate >= p.n)
         return 0;
-    accepted_ms = m->boot_deadline_ms - terms_boot_deadline_ms(g, &p, (size_t)m->candidate);
-    if (accepted_ms <= 0 || accepted_ms > now_ms)
-        return 0;
-    rank_key(&p.specs[m->candidate], key);
     if (breaker_booted_tx(t, g, m, &p, e))
         return -1;
+    accepted_ms = m->boot_deadline_ms - terms_boot_deadline_ms(g, &p, (size_t)m->candidate);
+    if (accepted_ms <= 0 || accepted_ms > now_ms) /* the clock was set */
+        return 0;
+    rank_key(&p.specs[m->candidate], key);
     return store_speed_booted(t, key, now_ms - accepted_ms, now_ms, e);
 }
 
@@ -186,10 +186,20 @@ struct refusal {
     enum err_kind kind;
 };
 
+/* Nobody knows whether it was taken after all. */
+static bool is_unclear(enum err_kind kind)
+{
+    return kind == ERR_RETRY || kind == ERR_CONFLICT || kind == ERR_GONE;
+}
+
 static int refused_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct refusal *r = arg;
 
+    if (breaker_release_tx(t, r->g, r->m, e))
+        return -1;
+    if (r->kind != ERR_CAPACITY && r->kind != ERR_QUOTA)
+        return 0;
     if (breaker_refused_tx(t, r->g, r->m, r->p, r->kind, r->now_ms, e))
         return -1;
     return store_speed_refused(t, r->key, r->until_ms, r->now_ms, e);
@@ -201,7 +211,7 @@ void rank_refused(struct engine *g, const struct machine *m, const struct plan *
     struct refusal r = {.now_ms = clock_now_ms(), .g = g, .m = m, .p = p, .kind = refusal->kind};
     struct err e;
 
-    if (refusal->kind != ERR_CAPACITY && refusal->kind != ERR_QUOTA)
+    if (is_unclear(refusal->kind))
         return;
     r.until_ms = r.now_ms + (refusal->retry_after_s > 0 ? (int64_t)refusal->retry_after_s * 1000 : REFUSED_MS);
     rank_key(s, r.key);

@@ -203,6 +203,45 @@ static void test_breaker__machines_that_never_come_up_are_left_alone_by_their_re
     assert_int_equal(calls_of(w, "sold"), sold + 1);
 }
 
+/* Its job was cancelled before its machine came up: that proves nothing, and the next one need not wait for it. */
+static void test_breaker__a_probe_that_is_ended_leaves_the_next_one_to_another_job(void **state)
+{
+    struct bed *w = *state;
+    size_t sold;
+    int64_t id;
+
+    have_file(w, BED_REPO, two_types);
+    (void)queue(w, 3);
+    never_boots(w);
+    bed_pass(w, 6 * 60 * 1000);
+    sold = calls_of(w, "sold");
+    id = queue(w, 1);
+    assert_int_equal(calls_of(w, "sold"), sold + 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM breaker WHERE probe_until_ms > $1", clock_now_ms()), 1);
+    sim_github_job_cancel(w->gh, id);
+    bed_deliver(w, id, JOB_DONE, "cirun-b", NULL);
+    bed_pass(w, 5 * 60 * 1000 + 1000);
+    bed_pass(w, 60 * 1000);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM breaker WHERE probe_until_ms > $1", clock_now_ms()), 0);
+    (void)queue(w, 1);
+    assert_int_equal(calls_of(w, "sold"), sold + 2);
+}
+
+static void test_breaker__a_probe_that_is_refused_for_another_reason_leaves_the_next_one_to_another_job(void **state)
+{
+    struct bed *w = *state;
+
+    have_file(w, BED_REPO, two_types);
+    memcloud_refuse(w->aws, "sold", ERR_CAPACITY, 3);
+    (void)queue(w, 3);
+    bed_pass(w, 31 * 1000);
+    memcloud_refuse(w->aws, "sold", ERR_INVALID, 1);
+    (void)queue(w, 1);
+    assert_int_equal(calls_of(w, "sold"), 4);
+    (void)queue(w, 1);
+    assert_int_equal(calls_of(w, "sold"), 5);
+}
+
 static void test_breaker__a_reached_quota_is_tried_again_when_a_machine_ends(void **state)
 {
     struct bed *w = *state;
@@ -303,6 +342,19 @@ static void test_cloud_pace__a_cloud_that_goes_on_throttling_is_left_for_the_nex
     assert_int_equal(calls_of(w, "s"), 1);
 }
 
+static void test_cloud_pace__a_candidate_that_refused_is_behind_who_waits_for_his_turn_with_the_next(void **state)
+{
+    struct bed *w = *state;
+
+    have_file(w, BED_REPO, two_types);
+    memcloud_refuse(w->aws, "sold", ERR_INVALID, 0);
+    documented(w, "aws");
+    (void)queue(w, 40);
+    seconds(w, 60); /* two a second, and each needs two */
+    assert_int_equal(memcloud_made(w->aws), 40);
+    assert_int_equal(calls_of(w, "sold"), 40);
+}
+
 static void test_cloud_pace__ends_are_not_delayed_by_a_storm_of_launches(void **state)
 {
     struct bed *w = *state;
@@ -331,11 +383,14 @@ int main(void)
         CASE(test_breaker__what_is_known_outlives_a_restart_and_is_forgotten),
         CASE(test_breaker__a_single_refusal_changes_nothing_for_the_next_job),
         CASE(test_breaker__machines_that_never_come_up_are_left_alone_by_their_repository_only),
+        CASE(test_breaker__a_probe_that_is_ended_leaves_the_next_one_to_another_job),
+        CASE(test_breaker__a_probe_that_is_refused_for_another_reason_leaves_the_next_one_to_another_job),
         CASE(test_breaker__a_reached_quota_is_tried_again_when_a_machine_ends),
         CASE(test_cloud_pace__launches_keep_to_what_the_cloud_documents_and_nobody_starves),
         CASE(test_cloud_pace__a_throttled_region_delays_neither_another_nor_another_cloud),
         CASE(test_cloud_pace__a_throttled_launch_keeps_its_candidate_and_its_token),
         CASE(test_cloud_pace__a_cloud_that_goes_on_throttling_is_left_for_the_next_candidate_elsewhere),
+        CASE(test_cloud_pace__a_candidate_that_refused_is_behind_who_waits_for_his_turn_with_the_next),
         CASE(test_cloud_pace__ends_are_not_delayed_by_a_storm_of_launches),
     };
 

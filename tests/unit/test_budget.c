@@ -191,7 +191,17 @@ static void test_budget__the_slowest_still_goes_on(void **state)
     wait_ms = take(b, 1, 1, NOW + 100000);
     assert_in_range(wait_ms, 1, 130000);
     assert_int_equal(take(b, 1, 1, NOW + 100000 + wait_ms), 0);
-    assert_false(budget_is_idle(b, NOW + 100001 + wait_ms));
+    budget_free(b);
+}
+
+static void test_budget__a_limit_that_was_learnt_never_gets_slower_than_a_call_in_four_seconds(void **state)
+{
+    struct budget *b = budget_new(&(struct budget_rate){0, 0}, NOW);
+
+    (void)state;
+    for (int64_t t = 0; t < 100000; t += 1000)
+        budget_throttled(b, 0, NOW + t);
+    assert_in_range(take(b, 1, 1, NOW + 100000), 1, 4000);
     budget_free(b);
 }
 
@@ -210,6 +220,7 @@ int main(void)
         T(a_refusal_halves_the_rate_once_and_it_grows_back_slowly),
         T(without_a_limit_everything_goes_until_a_refusal_tells_one),
         T(the_slowest_still_goes_on),
+        T(a_limit_that_was_learnt_never_gets_slower_than_a_call_in_four_seconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
