@@ -1,7 +1,8 @@
 /*
- * A machine in place of one that came to nothing, or for a job whose event came late: does the job still wait? Its other
- * events may be on their way, or lost, and another machine may have done it: GitHub is asked once, before a runner is
- * made. What it says right after an event may be old, so that only "in progress" and "completed" count.
+ * A further machine for a job, since the first came to nothing or took another's, or one for a job whose event came
+ * late: does the job still wait? Its other events may be on their way, or lost, and another machine may have done it:
+ * GitHub is asked once, before a runner is made. What it says right after an event may be old, so that only "in
+ * progress" and "completed" count.
  */
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -13,7 +14,8 @@
 #define LATE_MS (60 * 1000) /* GitHub's events come within seconds */
 
 struct asked {
-    int64_t job_id, failures;
+    const struct machine *m;
+    int64_t others;
     struct job *j;
     bool found;
     struct engine *g;
@@ -25,8 +27,10 @@ static int read_tx(struct store_tx *t, void *arg, struct err *e)
     struct asked *a = arg;
 
     job_clear(a->j);
-    return store_job_get(t, a->job_id, a->j, &a->found, e) || store_machine_failures(t, a->job_id, &a->failures, e) ? -1
-                                                                                                                    : 0;
+    return store_job_get(t, a->m->job_id, a->j, &a->found, e) ||
+                   store_machine_others(t, a->m->job_id, a->m->name, &a->others, e)
+               ? -1
+               : 0;
 }
 
 static int found_tx(struct store_tx *t, void *arg, struct err *e)
@@ -47,7 +51,7 @@ static int found_tx(struct store_tx *t, void *arg, struct err *e)
 int launch_ask(struct engine *g, const struct machine *m, bool *served, struct err *e)
 {
     AUTO_JOB struct job j = {0}, got = {0};
-    struct asked a = {.job_id = m->job_id, .j = &j, .g = g, .got = &got};
+    struct asked a = {.m = m, .j = &j, .g = g, .got = &got};
     bool there, known;
     struct err ignored;
 
@@ -56,7 +60,7 @@ int launch_ask(struct engine *g, const struct machine *m, bool *served, struct e
         return 0;
     if (store_read(g->c.store, read_tx, &a, e))
         return -1;
-    if (!a.found || j.state != JOB_QUEUED || (a.failures == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
+    if (!a.found || j.state != JOB_QUEUED || (a.others == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
         return 0;
     if (github_job_get(g->c.github, &j, j.id, &there, &known, &got, &ignored) || !there || !known || got.id != j.id ||
         got.state <= JOB_QUEUED)

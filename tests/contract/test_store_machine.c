@@ -276,6 +276,10 @@ static void test_store_machine__failures_are_launched_machines_that_ended_withou
     assert_ok(store_machine_update(t, &m, M_ENDING, &changed, &e), e);
     assert_ok(store_machine_failures(t, 1, &n, &e), e);
     assert_int_equal(n, 0);
+    assert_ok(store_machine_others(t, 1, "new", &n, &e), e); /* that one had a job, and it was launched */
+    assert_int_equal(n, 1);
+    assert_ok(store_machine_others(t, 1, "booting", &n, &e), e);
+    assert_int_equal(n, 0);
     hand_commit(h);
 }
 

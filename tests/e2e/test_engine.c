@@ -226,6 +226,23 @@ static void test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_repl
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
 }
 
+/* Its own machine took another's job, which nobody had told us of. */
+static void test_engine__a_further_machine_for_a_job_is_made_only_if_it_still_waits(void **state)
+{
+    struct bed *w = *state;
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one"), other;
+
+    assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
+    other = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
+    sim_github_job_cancel(w->gh, id);
+    bed_deliver(w, other, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
+    bed_deliver(w, other, JOB_DONE, "cirun-one", bed_call(w->aws, 0).name);
+    for (int i = 0; i < 9; i++)
+        bed_pass(w, 1000);
+    assert_int_equal(memcloud_made(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
+}
+
 /* As when we were down: its "queued" is redelivered before its "completed". */
 static void test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made(void **state)
 {
@@ -472,6 +489,7 @@ int main(void)
         TEST(test_engine__a_label_nobody_has_is_refused_with_the_nearest),
         TEST(test_engine__a_machine_that_never_registers_is_replaced_by_the_next_candidate),
         TEST(test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_replaced),
+        TEST(test_engine__a_further_machine_for_a_job_is_made_only_if_it_still_waits),
         TEST(test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made),
         TEST(test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits),
         TEST(test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced),
