@@ -14,7 +14,7 @@ struct deliver_event {
     int64_t attempt;         /* of its run; 0 = 1 */
     const char *name;        /* NULL = "train" */
     const char *conclusion;  /* NULL = none */
-    int64_t late_ms; /* so long ago GitHub queued it */
+    int64_t late_ms;         /* so long ago GitHub queued it */
 };
 
 /* Each call is a new delivery id. The test fails when it cannot be stored. */
