@@ -39,6 +39,8 @@ int catch_up_admitted(struct store_tx *t, const struct job *j, int64_t now_ms, s
 int catch_up_taken(struct store_tx *t, const struct job *j, int64_t now_ms, struct err *e) MUST_USE;
 /* EVENT_INSTALLATION: GitHub is asked what holds now. */
 int reach_changed(struct store_tx *t, const struct job *what, int64_t now_ms, struct err *e) MUST_USE;
+/* A repository that is not looked at any more: whether it was in sight is known no more. */
+int reach_forget(struct store_tx *t, int64_t repo_id, struct err *e) MUST_USE;
 
 /* --- catch_up_reach.c */
 /* May anything come of asking GitHub for this installation and repository (0 = any)? ERR_AUTH: not now, with the

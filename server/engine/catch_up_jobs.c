@@ -290,18 +290,17 @@ static int looked_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct repo_look *l = arg;
     AUTO_ACTIVE struct store_active now = {0};
-    int64_t machines, now_ms = clock_now_ms(), wait_ms = l->due_ms;
+    int64_t machines, now_ms = clock_now_ms(), wait_ms;
     bool there;
 
     if (store_active_machines(t, l->a.repo_id, &machines, e) || store_active_get(t, l->a.repo_id, &now, &there, e))
         return -1;
     if (!there)
         return 0;
-    if (wait_ms == 0)
-        wait_ms = repo_wait_ms(&now, machines, now_ms);
-    if (wait_ms < 0)
-        return store_active_drop(t, l->a.repo_id, e);
-    return store_active_looked(t, l->a.repo_id, now_ms + wait_ms, l->after, e);
+    wait_ms = repo_wait_ms(&now, machines, now_ms);
+    if (wait_ms < 0) /* whether it could be asked about or not */
+        return store_active_drop(t, l->a.repo_id, e) || reach_forget(t, l->a.repo_id, e) ? -1 : 0;
+    return store_active_looked(t, l->a.repo_id, now_ms + (l->due_ms != 0 ? l->due_ms : wait_ms), l->after, e);
 }
 
 /* Runs from where the last look ended, as many as there is time for. */

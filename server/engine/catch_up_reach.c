@@ -130,6 +130,14 @@ int reach_changed(struct store_tx *t, const struct job *what, int64_t now_ms, st
     return store_task_put(t, TASK_CATCH_UP, id, TASK_CHECK, now_ms, e);
 }
 
+int reach_forget(struct store_tx *t, int64_t repo_id, struct err *e)
+{
+    char id[32];
+
+    (void)snprintf(id, sizeof(id), "r%lld", (long long)repo_id);
+    return store_reach_drop(t, id, e);
+}
+
 /* --- closing ------------------------------------------------------------------------------------------------------ */
 
 struct closing {

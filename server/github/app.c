@@ -10,6 +10,7 @@
 #define TOKENS_MAX 8192
 #define URL_MAX ((size_t)8 * 1024)
 #define BEARER_MAX ((size_t)68 * 1024)
+#define MOVES_MAX 3         /* a redirection may lead to another */
 #define REPLICATION_MS 5000 /* how long a new token may be unknown to a part of GitHub */
 
 struct github *github_new(const struct github_conf *c)
@@ -132,8 +133,8 @@ static int send_call(struct github *g, const struct github_call *c, const struct
     return rc;
 }
 
-int github_send(struct github *g, const struct github_call *c, const struct pace_call *turn,
-                const struct secret *bearer, struct httpc_res *res, struct err *e)
+static int send_in_turn(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                        const struct secret *bearer, struct httpc_res *res, struct err *e)
 {
     int rc;
 
@@ -141,6 +142,45 @@ int github_send(struct github *g, const struct github_call *c, const struct pace
         return -1;
     rc = send_call(g, c, bearer, res, e);
     pace_leave(g->paces, turn, rc == 0 ? res : NULL, rc == 0 ? github_now_ms(g, res) : 0);
+    return rc;
+}
+
+/* A repository that was renamed or moved: its place by its number, below the same address and of the same repository.
+ * *path is the rest of `location`. */
+static bool is_moved(const struct github *g, const struct github_call *c, const struct httpc_res *res, char *location,
+                     size_t size, const char **path)
+{
+    static const char by_id[] = "/repositories/";
+    size_t base = strlen(g->api_url), digits;
+    char id[24];
+    int64_t repo_id;
+    struct err ignored;
+
+    if ((res->status != 301 && res->status != 302 && res->status != 307 && res->status != 308) ||
+        !httpc_header(res, "Location", location, size) || strlen(location) + 1 >= size ||
+        strncmp(location, g->api_url, base) != 0 || !text_has_prefix(location + base, by_id))
+        return false;
+    *path = location + base;
+    digits = strspn(*path + sizeof(by_id) - 1, "0123456789");
+    if (digits == 0 || digits >= sizeof(id) || strpbrk(*path, "# \t") != NULL || strstr(*path, "/.") != NULL ||
+        strchr("/?", (*path)[sizeof(by_id) - 1 + digits]) == NULL) /* its end too */
+        return false;
+    memcpy(id, *path + sizeof(by_id) - 1, digits);
+    id[digits] = '\0';
+    return text_i64(id, 1, INT64_MAX, &repo_id, &ignored) == 0 && (c->repo_id == 0 || c->repo_id == repo_id);
+}
+
+int github_send(struct github *g, const struct github_call *c, const struct pace_call *turn,
+                const struct secret *bearer, struct httpc_res *res, struct err *e)
+{
+    struct github_call there = *c;
+    char location[2048];
+    int rc = send_in_turn(g, c, turn, bearer, res, e);
+
+    for (int i = 0; rc == 0 && i < MOVES_MAX && is_moved(g, c, res, location, sizeof(location), &there.path); i++) {
+        httpc_res_clear(res);
+        rc = send_in_turn(g, &there, turn, bearer, res, e);
+    }
     return rc;
 }
 

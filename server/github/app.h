@@ -8,6 +8,10 @@
  * sleeping. A 403 or 429 that limits rates closes the installation's gate: until it opens, calls fail at once with
  * ERR_THROTTLED and the time left, without going out. So do calls that would exceed what GitHub allows (app_pace.c):
  * they are told when their turn is, and keep it by asking again with the same method, path and body.
+ *
+ * A repository that was renamed or moved is answered with a redirection to its number (docs, "Best practices for using
+ * the REST API": follow redirects). It is followed with the same method and body, below api_url and for the repository
+ * that the call is for alone; any other is ERR_INVALID.
  */
 #ifndef MUSTER_GITHUB_APP_H
 #define MUSTER_GITHUB_APP_H

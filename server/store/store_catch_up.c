@@ -334,6 +334,11 @@ int store_reach_put(struct store_tx *t, const char *id, const struct store_reach
         NULL, NULL, NULL, e);
 }
 
+int store_reach_drop(struct store_tx *t, const char *id, struct err *e)
+{
+    return tx_write(t, "DELETE FROM reach WHERE id = $1", VALS(DB_S(id)), NULL, NULL, NULL, e);
+}
+
 /* 1 = QUEUED, 1 = WANT_MACHINE: schema.c. */
 int store_reach_wanting(struct store_tx *t, int64_t installation_id, int64_t repo_id, int64_t *jobs, size_t max,
                         size_t *n, struct err *e)

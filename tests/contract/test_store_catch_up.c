@@ -299,6 +299,9 @@ static void test_store_catch_up__what_is_closed_says_why(void **state)
     assert_ok(store_reach_put(t, "i7", &(struct store_reach){.asked_ms = 3}, &e), e);
     assert_ok(store_reach_get(t, "i7", &r, &e), e);
     assert_true(!r.closed && r.asked_ms == 3 && r.misses == 0 && r.answered_ms == 0);
+    assert_ok(store_reach_drop(t, "i7", &e), e);
+    assert_ok(store_reach_get(t, "i7", &r, &e), e);
+    assert_int_equal(r.asked_ms, 0);
     hand_commit(*state);
 }
 

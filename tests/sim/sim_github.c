@@ -206,6 +206,26 @@ void sim_github_repo_removed(struct sim_github *g, const char *repo, bool remove
     gh_unlock(g);
 }
 
+void sim_github_rename(struct sim_github *g, const char *repo, const char *name)
+{
+    struct gh_repo *r;
+    char full[200];
+
+    gh_lock(g);
+    r = gh_repo_full(g, repo);
+    if (r == NULL)
+        abort(); /* a mistake in the test */
+    (void)snprintf(full, sizeof(full), "%s/%s", r->owner, name);
+    free(r->old_name);
+    r->old_name = r->full_name;
+    r->full_name = mem_strdup(full);
+    free(r->name);
+    r->name = mem_strdup(name);
+    json_decref(r->payload);
+    r->payload = NULL;
+    gh_unlock(g);
+}
+
 void sim_github_add_repo(struct sim_github *g, const struct sim_repo *r)
 {
     struct gh_repo *n = mem_zalloc(sizeof(*n));
@@ -437,6 +457,7 @@ static void repo_free(struct gh_repo *r)
     free(r->files);
     free(r->aliases);
     free(r->full_name);
+    free(r->old_name);
     free(r->owner);
     free(r->name);
     free(r->default_branch);

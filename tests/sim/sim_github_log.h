@@ -31,6 +31,9 @@ void sim_github_run_delete(struct sim_github *g, int64_t run_id);
 /* For so long (GitHub's clock) reads of jobs and runs show what was before; 0 = no more. */
 void sim_github_stale(struct sim_github *g, int64_t ms);
 
+/* From now on its old name (owner/name) is answered with a redirection to its number. */
+void sim_github_rename(struct sim_github *g, const char *repo, const char *name);
+
 /* These tell the hook nothing (sim_github_send does). */
 void sim_github_uninstall(struct sim_github *g, int64_t installation_id);
 void sim_github_repo_removed(struct sim_github *g, const char *repo, bool removed); /* from the installation's sight */

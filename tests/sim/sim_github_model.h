@@ -42,6 +42,7 @@ struct gh_repo {
     int64_t id;
     struct gh_installation *installation;
     char *full_name, *owner, *name, *default_branch;
+    char *old_name;                    /* full, before it was renamed; NULL = never */
     bool is_private, of_user, removed; /* removed: the App may not see it any more */
     struct gh_file *files;
     size_t n_files;

@@ -2,7 +2,9 @@
 #include "tests/sim/sim_github_log.h"
 #include "tests/sim/sim_github_priv.h"
 #include "tests/sim/sim_github_rerun.h"
+#include "tests/sim/sim_http_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,6 +58,8 @@ static const struct endpoint endpoints[] = {
     {SIM_GH_RUNNER_DELETE, AUTH_TOKEN, "administration", true, "", gh_api_delete_runner},
 };
 
+static sim_handler dispatch_by_id;
+
 const struct sim_route gh_routes[] = {
     {"POST", "/app/installations/{installation_id}/access_tokens", gh_dispatch},
     {"GET", "/app", gh_dispatch},
@@ -88,6 +92,10 @@ const struct sim_route gh_routes[] = {
     {"PATCH", "/repos/{owner}/{repo}/check-runs/{check_run_id}", gh_dispatch},
     {"GET", "/repos/{owner}/{repo}/commits/{ref}/check-runs", gh_dispatch},
     {"POST", "/repos/{owner}/{repo}/statuses/{sha}", gh_dispatch},
+    {"GET", "/repositories/{repository_id}/{+path}", dispatch_by_id},
+    {"POST", "/repositories/{repository_id}/{+path}", dispatch_by_id},
+    {"PATCH", "/repositories/{repository_id}/{+path}", dispatch_by_id},
+    {"DELETE", "/repositories/{repository_id}/{+path}", dispatch_by_id},
     {"POST", "/sim/runner/online", gh_runner_http_online},
     {"GET", "/sim/runner/{session}/job", gh_runner_http_job},
     {"POST", "/sim/runner/{session}/finish", gh_runner_http_finish},
@@ -185,6 +193,57 @@ static void serve_token(struct sim_github *g, const struct endpoint *ep, const s
     gh_refuse(rs, 404, "Not Found");
 }
 
+/* Does it name a repository by a name that it had? Then it is told the number. */
+static bool redirects(struct sim_github *g, const struct sim_req *rq, struct sim_res *rs)
+{
+    const struct gh_repo *r = NULL;
+    const char *rest = rq->raw_path;
+
+    if (strncmp(rest, "/repos/", 7) != 0 || rq->n_args < 2)
+        return false;
+    for (size_t i = 0; i < g->n_repos && r == NULL; i++) {
+        const char *old = g->repos[i]->old_name, *slash = old != NULL ? strchr(old, '/') : NULL;
+
+        if (slash != NULL && strncasecmp(old, rq->arg[0], (size_t)(slash - old)) == 0 &&
+            strlen(rq->arg[0]) == (size_t)(slash - old) && strcasecmp(slash + 1, rq->arg[1]) == 0)
+            r = g->repos[i];
+    }
+    if (r == NULL)
+        return false;
+    rest += 7;
+    rest += strcspn(rest, "/") + 1;
+    rest += strcspn(rest, "/");
+    sim_res_header(rs, "Location", "%s/repositories/%lld%s%s%s", sim_github_url(g), (long long)r->id, rest,
+                   rq->raw_query[0] != '\0' ? "?" : "", rq->raw_query);
+    gh_refuse(rs, strcmp(rq->method, "GET") == 0 ? 301 : 307, "Moved Permanently");
+    return true;
+}
+
+/* The same as by its name. */
+static void dispatch_by_id(void *arg, const struct sim_req *rq, struct sim_res *rs)
+{
+    struct sim_github *g = arg;
+    struct sim_req named = *rq;
+    const char *rest = rq->raw_path + strlen("/repositories/");
+    struct sim_way way;
+    char path[1024] = "";
+
+    gh_lock(g);
+    for (size_t i = 0; i < g->n_repos; i++)
+        if (g->repos[i]->id == gh_id_arg(rq->arg[0]))
+            (void)snprintf(path, sizeof(path), "/repos/%s%s", g->repos[i]->full_name, rest + strcspn(rest, "/"));
+    gh_unlock(g);
+    named.raw_path = path;
+    named.n_args = named.n_query = 0;
+    named.query = NULL;
+    if (path[0] == '\0' || sim_req_route(&named, &way) != 0)
+        gh_refuse(rs, 404, "Not Found");
+    else
+        gh_dispatch(arg, &named, rs);
+    sim_pairs_free(named.query, named.n_query);
+    sim_req_clear_args(&named);
+}
+
 void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
 {
     struct sim_github *g = arg;
@@ -196,7 +255,7 @@ void gh_dispatch(void *arg, const struct sim_req *rq, struct sim_res *rs)
     if (ep == NULL)
         abort(); /* the two tables above differ */
     gh_lock(g);
-    if (well_put(g, ep, rq, rs)) {
+    if (!redirects(g, rq, rs) && well_put(g, ep, rq, rs)) {
         switch (ep->auth) {
         case AUTH_APP:
             if (gh_auth_app(g, rq, rs))

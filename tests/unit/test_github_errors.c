@@ -158,6 +158,60 @@ static void test_github_errors__a_token_at_the_cut_of_a_long_message_is_masked_b
     }
 }
 
+#define OWN(t) (t).api_url
+
+static void move_to(struct ghtest *t, char headers[256], int status, const char *base, const char *path)
+{
+    (void)snprintf(headers, 256, "Location: %s%s\r\n", base, path);
+    ght_answer(t, status, headers, "{\"message\":\"Moved Permanently\"}");
+}
+
+static void test_github_errors__a_renamed_repository_is_followed_to_its_number(void **state)
+{
+    AUTO_GHT struct ghtest t;
+    char headers[2][256];
+    struct err e;
+
+    (void)state;
+    ght_start(&t, "/api/v3");
+    move_to(&t, headers[0], 301, OWN(t), "/repositories/1296269/x?page=2");
+    ght_answer(&t, 200, "", "{}");
+    assert_ok(call_read(&t, &e), e);
+    assert_int_equal(ght_calls(&t), 2);
+    assert_string_equal(ght_call(&t, 1)->path, "/api/v3/repositories/1296269/x?page=2");
+    assert_string_equal(ght_call(&t, 1)->method, ght_call(&t, 0)->method);
+    assert_string_equal(raw_header(ght_call(&t, 1), "Authorization"), raw_header(ght_call(&t, 0), "Authorization"));
+    ght_forget(&t);
+    move_to(&t, headers[1], 307, OWN(t), "/repositories/1296269/x"); /* for ever */
+    assert_fails(call_read(&t, &e), ERR_INVALID, "renamed or moved", e);
+    assert_int_equal(ght_calls(&t), 2 + 4);
+}
+
+static void test_github_errors__a_redirection_that_leads_elsewhere_is_not_followed(void **state)
+{
+    static const char *const elsewhere[] = {
+        "/repositories/2/x",          "/repositories/", "/repositories/1296269x", "/app",
+        "/repositories/1296269/../x", "/user/1",        "/repositories/1296269#x"};
+    AUTO_GHT struct ghtest t;
+    char headers[ARRAY_LEN(elsewhere) + 2][256];
+    struct err e;
+
+    (void)state;
+    ght_start(&t, "");
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        ght_forget(&t);
+        move_to(&t, headers[i], 301, OWN(t), elsewhere[i]);
+        assert_fails(call_read(&t, &e), ERR_INVALID, "301", e);
+    }
+    ght_forget(&t);
+    move_to(&t, headers[ARRAY_LEN(elsewhere)], 302, "http://127.0.0.1:1", "/repositories/1296269/x");
+    assert_fails(call_read(&t, &e), ERR_INVALID, "302", e);
+    ght_forget(&t);
+    move_to(&t, headers[ARRAY_LEN(elsewhere) + 1], 301, OWN(t), ".evil.example/repositories/1296269/x");
+    assert_fails(call_read(&t, &e), ERR_INVALID, "301", e);
+    assert_int_equal(ght_calls(&t), ARRAY_LEN(elsewhere) + 2);
+}
+
 static void test_github_errors__hostile_answers_end_as_errors(void **state)
 {
     AUTO_GHT struct ghtest t;
@@ -187,6 +241,8 @@ int main(void)
         T(a_missing_permission_is_named),
         T(an_error_never_holds_a_token_or_a_query),
         T(a_token_at_the_cut_of_a_long_message_is_masked_before_the_cut),
+        T(a_renamed_repository_is_followed_to_its_number),
+        T(a_redirection_that_leads_elsewhere_is_not_followed),
         T(hostile_answers_end_as_errors),
     };
 
