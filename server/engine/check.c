@@ -157,15 +157,21 @@ static int begin(struct check *c, struct err *e)
 {
     if (store_read(c->g->c.store, begin_tx, c, e))
         return -1;
+    c->asked_for = c->w.ask;
     note_state(c);
     return 0;
 }
 
+/* An event that came during the look may ask for another one: that is not lost. */
 static int keep_tx(struct store_tx *t, void *arg, struct err *e)
 {
     const struct check *c = arg;
+    struct store_watch now, w = c->w;
 
-    return store_watch_put(t, c->m->name, &c->w, e);
+    if (store_watch_get(t, c->m->name, &now, e))
+        return -1;
+    w.ask = w.ask || (now.ask && !c->asked_for);
+    return store_watch_put(t, c->m->name, &w, e);
 }
 
 /* --- when next ---------------------------------------------------------------------------------------------------- */

@@ -17,7 +17,14 @@
 #include "server/store/store_watch.h"
 
 /* What was said of a machine (store_watch.told). */
-enum check_told { TOLD_UNASSIGNED = 1, TOLD_OVERTIME = 2, TOLD_DISBELIEVED = 4, TOLD_SILENT = 8, TOLD_KEPT = 16 };
+enum check_told {
+    TOLD_UNASSIGNED = 1,
+    TOLD_OVERTIME = 2,
+    TOLD_DISBELIEVED = 4,
+    TOLD_SILENT = 8,
+    TOLD_KEPT = 16,
+    TOLD_STUCK = 32
+};
 
 struct check {
     struct engine *g;
@@ -28,7 +35,7 @@ struct check {
     bool unasked;        /* somebody who had to be asked could not be: look again soon */
     char conclusion[32]; /* of the job whose status GitHub told last; "" = it told none */
     struct store_watch w;
-    bool w_changed;
+    bool w_changed, asked_for; /* asked_for: w.ask as the look began */
 };
 
 /* --- check_end.c */

@@ -3,6 +3,7 @@
 #include "server/base/log.h"
 #include "server/base/metric.h"
 #include "server/base/text.h"
+#include "server/engine/check.h"
 #include "server/engine/pace.h"
 #include "server/engine/rerun.h"
 
@@ -11,6 +12,9 @@
 #define GONE_FIRST_MS 5000                      /* from a destroy that was accepted to the first look */
 #define AGAIN_MOST_MS ((int64_t)10 * 60 * 1000) /* between two destroys that the cloud takes and does not do */
 #define LONG_TRIES 6                            /* after which the timeline says that it does not end */
+#define LONG_BLIND_TRIES 20                     /* or that nobody can tell, where the cloud only has a bad time */
+#define ENDING_LONG_MS                                                                                                 \
+    ((int64_t)30 * 60 * 1000) /* so long the cloud may say that it is ending it, until it is told anew */
 
 static const struct metric_desc destroys = {METRIC_COUNTER, "muster_destroys_total",
                                             "Destroy calls by outcome (ok, or the kind of the failure)", "outcome",
@@ -60,30 +64,44 @@ struct stuck {
     const struct machine *m;
     const char *why;
     int64_t now_ms;
+    bool said; /* out */
 };
 
 static int stuck_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    const struct stuck *s = arg;
+    struct stuck *s = arg;
+    struct store_watch w;
     char detail[800];
 
+    s->said = false;
+    if (store_watch_get(t, s->m->name, &w, e))
+        return -1;
+    if ((w.told & TOLD_STUCK) != 0)
+        return 0;
+    w.told |= TOLD_STUCK;
     (void)snprintf(detail, sizeof(detail),
                    "it does not end, and may go on costing: look at %s %s %s in the cloud (%.250s)", s->m->cloud,
                    s->m->region, s->m->instance_id[0] != '\0' ? s->m->instance_id : s->m->name, s->why);
     text_tidy(detail);
-    return store_event_add(t, s->now_ms, s->m->job_id, s->m->name, "machine.stuck", detail, e);
+    s->said = true;
+    return store_watch_put(t, s->m->name, &w, e) ||
+                   store_event_add(t, s->now_ms, s->m->job_id, s->m->name, "machine.stuck", detail, e)
+               ? -1
+               : 0;
 }
 
-static int say_stuck(struct engine *g, const struct machine *m, const struct task *task, const char *why, struct err *e)
+static int say_stuck(struct engine *g, const struct machine *m, const char *why, struct err *e)
 {
-    struct stuck s = {m, why, clock_now_ms()};
+    struct stuck s = {m, why, clock_now_ms(), false};
 
-    if (task->attempts != LONG_TRIES)
+    if (workers_write(g, stuck_tx, &s, e))
+        return -1;
+    if (!s.said)
         return 0;
     machine_fault("stuck");
     log_error(EV("machine.stuck"), FS("machine", m->name), FS("cloud", m->cloud), FS("region", m->region),
               FS("instance", m->instance_id), FS("why", why));
-    return workers_write(g, stuck_tx, &s, e);
+    return 0;
 }
 
 static int64_t wait_after(const struct err *cause, const struct task *task, int64_t first_ms)
@@ -92,21 +110,38 @@ static int64_t wait_after(const struct err *cause, const struct task *task, int6
                                     : workers_backoff_ms(task->attempts, first_ms, 60 * 1000);
 }
 
+static int no_turn_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    return store_task_uncount(t, arg, e);
+}
+
+/* Nobody was asked: it was no try. */
+static int no_turn(struct engine *g, const struct task *task, const struct err *cause, struct task_next *next,
+                   struct err *e)
+{
+    struct task one = *task;
+
+    again(next, (int64_t)cause->retry_after_s * 1000);
+    return workers_write(g, no_turn_tx, &one, e);
+}
+
 static int destroy(struct engine *g, struct machine *m, const struct engine_cloud *cloud, const struct task *task,
                    struct task_next *next, struct err *e)
 {
     struct accepted_end a = {m, clock_now_ms()};
-    bool first = m->ended_ms == 0;
+    bool first = m->ended_ms == 0, asked;
     struct instance ref;
     struct err cause;
 
     machine_ref(m, &ref);
-    if (pace_destroy(g, cloud, &ref, &cause)) {
+    if (pace_destroy(g, cloud, &ref, &asked, &cause)) {
+        if (!asked)
+            return no_turn(g, task, &cause, next, e);
         metric_add(&destroys, err_kind_name(cause.kind), 1);
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud), FS("instance", m->instance_id),
                   FE(&cause));
         again(next, wait_after(&cause, task, 1000));
-        return say_stuck(g, m, task, cause.msg, e);
+        return task->attempts >= LONG_TRIES ? say_stuck(g, m, cause.msg, e) : 0;
     }
     metric_add(&destroys, "ok", 1);
     if (first)
@@ -116,7 +151,8 @@ static int destroy(struct engine *g, struct machine *m, const struct engine_clou
     again(next, first ? GONE_FIRST_MS : workers_backoff_ms(task->attempts, GONE_FIRST_MS, AGAIN_MOST_MS));
     next->retry = !first;
     return workers_write(g, accepted_tx, &a, e) ||
-                   (!first && say_stuck(g, m, task, "it was asked to end, agreed, and is still there", e))
+                   (!first && task->attempts >= LONG_TRIES &&
+                    say_stuck(g, m, "it was asked to end, agreed, and is still there", e))
                ? -1
                : 0;
 }
@@ -154,6 +190,20 @@ static int close_record(struct engine *g, struct machine *m, const struct task *
     return machine_change(g, &c, e);
 }
 
+/* It was asked to end, and nobody can tell whether it did. */
+static int blind(struct engine *g, const struct machine *m, const struct task *task, const struct err *cause,
+                 struct err *e)
+{
+    char why[300];
+
+    if (task->attempts < (err_is_passing(cause) ? LONG_BLIND_TRIES : LONG_TRIES))
+        return 0;
+    (void)snprintf(why, sizeof(why), "it was asked to end and agreed; whether it did cannot be told: %.200s",
+                   cause->msg);
+    text_tidy(why);
+    return say_stuck(g, m, why, e);
+}
+
 /* Already asked for: gone by now? */
 static int look(struct engine *g, struct machine *m, const struct engine_cloud *cloud, const struct task *task,
                 struct task_next *next, struct err *e)
@@ -165,7 +215,7 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     if (pace_describe(g, cloud, &ref, &got, &cause)) {
         log_warn(EV("machine.unchecked"), FS("machine", m->name), FE(&cause));
         again(next, wait_after(&cause, task, 2000));
-        return 0;
+        return blind(g, m, task, &cause, e);
     }
     switch (got.state) {
     case INSTANCE_PENDING:
@@ -173,6 +223,8 @@ static int look(struct engine *g, struct machine *m, const struct engine_cloud *
     case INSTANCE_STOPPED:
         return destroy(g, m, cloud, task, next, e);
     case INSTANCE_ENDING:
+        if (clock_now_ms() >= m->ended_ms + ENDING_LONG_MS)
+            return destroy(g, m, cloud, task, next, e);
         again(next, workers_backoff_ms(task->attempts, GONE_FIRST_MS, 60 * 1000));
         return 0;
     case INSTANCE_GONE:
@@ -206,6 +258,7 @@ void end_unrecorded(struct engine *g, const char *name)
     struct unrecorded u = {name, &m, false};
     const struct engine_cloud *cloud;
     struct instance ref;
+    bool asked;
     struct err e;
 
     if (store_read(g->c.store, read_tx, &u, &e) || !u.found || m.state != M_ENDING || m.ended_ms != 0 ||
@@ -215,7 +268,9 @@ void end_unrecorded(struct engine *g, const char *name)
     if (cloud == NULL)
         return;
     machine_ref(&m, &ref);
-    if (pace_destroy(g, cloud, &ref, &e)) {
+    if (pace_destroy(g, cloud, &ref, &asked, &e)) {
+        if (!asked)
+            return;
         metric_add(&destroys, err_kind_name(e.kind), 1);
         log_error(EV("destroy.failed"), FS("machine", m.name), FS("cloud", m.cloud), FS("instance", m.instance_id),
                   FE(&e));
@@ -238,8 +293,10 @@ int end_machine(struct engine *g, struct machine *m, const struct task *task, st
         log_error(EV("destroy.failed"), FS("machine", m->name), FS("cloud", m->cloud),
                   FS("error", "this cloud is not set up any more: its machines cannot be destroyed from here"));
         again(next, 5 * 60 * 1000);
-        return say_stuck(g, m, task, "this cloud is not in the settings any more: set it up again, or end it by hand",
-                         e);
+        return task->attempts >= LONG_TRIES
+                   ? say_stuck(g, m, "this cloud is not in the settings any more: set it up again, or end it by hand",
+                               e)
+                   : 0;
     }
     if (m->ended_ms != 0)
         return look(g, m, cloud, task, next, e);

@@ -148,8 +148,9 @@ int machine_change_tx(struct store_tx *t, void *change, struct err *e) MUST_USE;
 int machine_change(struct engine *g, struct machine_change *c, struct err *e) MUST_USE;
 
 /* runner.c: the runner's configuration, from the record when an earlier try left it there, else made at GitHub and put
- * into the record (which the caller stores). Also sets m->runner_id. The caller frees *jit, also on failure. */
-int runner_config(struct engine *g, struct machine *m, struct secret **jit, struct err *e) MUST_USE;
+ * into the record (which the caller stores). Also sets m->runner_id. The caller frees *jit, also on failure. *wanted =
+ * false: the machine was ended meanwhile, and nothing was made. */
+int runner_config(struct engine *g, struct machine *m, struct secret **jit, bool *wanted, struct err *e) MUST_USE;
 
 int launch_machine(struct engine *g, struct machine *m, const struct task *task, struct task_next *next,
                    struct err *e) MUST_USE;

@@ -372,6 +372,7 @@ static int prepare(struct attempt *a, const struct machine_spec *s, bool *go, bo
     char reason[200];
     struct err cause;
     int64_t wait_ms;
+    bool wanted = true;
 
     *go = false;
     *done = true;
@@ -379,8 +380,13 @@ static int prepare(struct attempt *a, const struct machine_spec *s, bool *go, bo
         return -1;
     if (l.left.again_ms > 0)
         return pass_over(a, &l.left, done, e);
-    if (a->jit == NULL && runner_config(a->g, a->m, &a->jit, &cause))
+    if (a->jit == NULL && runner_config(a->g, a->m, &a->jit, &wanted, &cause))
         return no_jit(a, &cause, e);
+    if (!wanted) { /* ended meanwhile */
+        a->next->due_ms = clock_now_ms();
+        a->next->priority = TASK_TEARDOWN;
+        return 0;
+    }
     wait_ms = cloud != NULL ? pace_launch_ms(a->g, cloud, s->region, a->m) : 0;
     if (wait_ms > 0) {
         (void)snprintf(reason, sizeof(reason),

@@ -286,7 +286,7 @@ static void end_stray(struct attempt *a, struct instance *got)
     struct err e;
 
     log_error(EV("machine.unexpected"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id));
-    if (cloud != NULL && pace_destroy(a->g, cloud, got, &e))
+    if (cloud != NULL && pace_destroy(a->g, cloud, got, NULL, &e))
         log_error(EV("destroy.failed"), FS("machine", a->m->name), FS("cloud", a->m->cloud), FS("instance", got->id),
                   FE(&e));
 }

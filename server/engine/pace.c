@@ -226,12 +226,15 @@ int pace_describe(struct engine *g, const struct engine_cloud *cloud, const stru
     return rc;
 }
 
-int pace_destroy(struct engine *g, const struct engine_cloud *cloud, const struct instance *ref, struct err *e)
+int pace_destroy(struct engine *g, const struct engine_cloud *cloud, const struct instance *ref, bool *asked,
+                 struct err *e)
 {
     const struct budget_ask a = {.who = who_is(ref->name), .rank = 1, .cost = 1};
     int64_t wait_ms = take(g, cloud, ref->region, PACE_DESTROY, &a);
     int rc;
 
+    if (asked != NULL)
+        *asked = wait_ms == 0;
     if (wait_ms > 0)
         return not_yet(cloud, ref->region, wait_ms, e);
     rc = cloud->ops->destroy(cloud->provider, ref, e);

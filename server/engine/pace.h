@@ -28,7 +28,8 @@ void pace_launched(struct engine *g, const struct engine_cloud *cloud, const cha
 /* The cloud's own calls; ERR_THROTTLED when it is not their turn. */
 int pace_describe(struct engine *g, const struct engine_cloud *cloud, const struct instance *ref, struct instance *out,
                   struct err *e) MUST_USE;
-int pace_destroy(struct engine *g, const struct engine_cloud *cloud, const struct instance *ref,
+/* *asked: it was the cloud that refused. May be NULL. */
+int pace_destroy(struct engine *g, const struct engine_cloud *cloud, const struct instance *ref, bool *asked,
                  struct err *e) MUST_USE;
 int pace_list(struct engine *g, const struct engine_cloud *cloud, const char *region,
               int (*each)(void *arg, const struct instance *i, struct err *e), void *arg, struct err *e) MUST_USE;

@@ -60,28 +60,32 @@ static int intend_tx(struct store_tx *t, void *arg, struct err *e)
 }
 
 /* From now on there may be a runner of this name: whoever ends the machine looks for it, whatever becomes of us. */
-static int intend(struct engine *g, struct machine *m, struct err *e)
+static int intend(struct engine *g, struct machine *m, bool *wanted, struct err *e)
 {
     struct intent i = {m->name, false};
 
     if (workers_write(g, intend_tx, &i, e))
         return -1;
-    if (!i.wanted)
-        return err_set(e, ERR_GONE, "machine %s is not wanted any more", m->name);
-    m->runner_id = RUNNER_UNKNOWN;
+    *wanted = i.wanted;
+    m->runner_id = i.wanted ? RUNNER_UNKNOWN : m->runner_id;
     return 0;
 }
 
-int runner_config(struct engine *g, struct machine *m, struct secret **jit, struct err *e)
+int runner_config(struct engine *g, struct machine *m, struct secret **jit, bool *wanted, struct err *e)
 {
     struct err why;
 
+    *wanted = true;
     if (m->sealed_jit != NULL) {
         if (crypto_open(g->seal_key, m->name, m->sealed_jit, jit, &why) == 0)
             return 0;
         log_warn(EV("runner.reissued"), FS("machine", m->name), FE(&why));
     }
-    if ((m->runner_id == 0 && intend(g, m, e)) || make(g, m, jit, e)) {
+    if (m->runner_id == 0 && intend(g, m, wanted, e))
+        return -1;
+    if (!*wanted)
+        return 0;
+    if (make(g, m, jit, e)) {
         reach_doubt(g, m->installation_id, e);
         return err_wrap(e, "runner configuration for %s", m->name);
     }

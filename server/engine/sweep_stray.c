@@ -216,8 +216,11 @@ static int asked_tx(struct store_tx *t, void *arg, struct err *e)
 static int destroy(struct ending *d, const struct engine_cloud *cloud, const struct instance *ref, struct err *e)
 {
     struct err cause;
+    bool asked;
 
-    if (pace_destroy(d->g, cloud, ref, &cause)) {
+    if (pace_destroy(d->g, cloud, ref, &asked, &cause)) {
+        if (!asked)
+            return again_after(d, &cause);
         metric_add(&refused, err_kind_name(cause.kind), 1);
         log_error(EV("sweep.refused"), FS("machine", d->s.name), FS("cloud", d->s.cloud), FS("region", d->s.region),
                   FS("instance", d->s.instance_id), FS("reason", sentence(d->what)), FE(&cause));

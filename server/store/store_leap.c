@@ -52,8 +52,8 @@ static const char *const either_way[] = {
  * tried anew tomorrow would not count. */
 static const char *const from_future[] = {
     "UPDATE machine SET created_ms = created_ms - $1 WHERE created_ms > $2",
-    "UPDATE breaker SET failed_ms = failed_ms - $1, open_until_ms = open_until_ms - $1,"
-    " probe_until_ms = probe_until_ms - $1 WHERE failed_ms > $2 OR open_until_ms > $2 OR probe_until_ms > $2",
+    ("UPDATE breaker SET failed_ms = failed_ms - $1, open_until_ms = open_until_ms - $1,"
+     " probe_until_ms = probe_until_ms - $1 WHERE failed_ms > $2 OR open_until_ms > $2 OR probe_until_ms > $2"),
     "UPDATE speed SET refused_until_ms = refused_until_ms - $1 WHERE refused_until_ms > $2",
     "UPDATE idle_pool SET retry_ms = retry_ms - $1 WHERE retry_ms > $2",
     "UPDATE idle_source SET read_ms = read_ms - $1 WHERE read_ms > $2",

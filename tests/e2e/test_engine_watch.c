@@ -311,6 +311,50 @@ static void test_watch__a_machine_just_made_that_is_not_found_is_not_lost(void *
     assert_int_equal(memcloud_made(w->aws), 1);
 }
 
+static void test_watch__a_machine_that_is_being_ended_for_ever_is_destroyed_again_and_told_of(void **state)
+{
+    struct bed *w = *state;
+    struct story s = at_work(w);
+
+    memcloud_linger(w->aws, 3);
+    sim_github_runner_finish(w->gh, s.runner, "success");
+    bed_deliver(w, s.job, JOB_DONE, "cirun-one", s.name);
+    pass(w, 20 * MINUTE, MINUTE);
+    assert_int_equal(memcloud_destroys(w->aws), 1);
+    assert_int_equal(count(w, EVENTS("machine.stuck")), 0);
+    pass(w, HOUR, MINUTE);
+    assert_int_equal(memcloud_destroys(w->aws), 3);
+    assert_int_equal(count(w, EVENTS("machine.stuck")), 1);
+    pass(w, HOUR, MINUTE);
+    assert_int_equal(count(w, EVENTS("machine.stuck")), 1);
+    assert_done(w);
+}
+
+static int no_describe(struct provider *p, const struct instance *ref, struct instance *out, struct err *e)
+{
+    (void)p;
+    (void)out;
+    return err_set(e, ERR_AUTH, "%s: may not be looked at", ref->name);
+}
+
+static void test_watch__a_machine_of_which_nobody_can_tell_whether_it_ended_is_told_of(void **state)
+{
+    struct bed *w = *state;
+    struct story s = at_work(w);
+    struct provider_ops ops = *memcloud_ops(w->aws);
+
+    ops.describe = no_describe;
+    w->clouds[0].ops = &ops;
+    sim_github_runner_finish(w->gh, s.runner, "success");
+    bed_deliver(w, s.job, JOB_DONE, "cirun-one", s.name);
+    pass(w, 10 * MINUTE, 10 * 1000);
+    assert_int_equal(count(w, SAYS("machine.stuck", "whether it did cannot be told")), 1);
+    assert_int_equal(memcloud_live(w->aws), 0);
+    w->clouds[0].ops = memcloud_ops(w->aws);
+    pass(w, 5 * MINUTE, MINUTE);
+    assert_done(w);
+}
+
 static void test_watch__a_destroyed_machine_that_goes_on_running_is_destroyed_ever_more_seldom(void **state)
 {
     struct bed *w = *state;
@@ -442,6 +486,8 @@ int main(void)
         TEST(test_watch__a_machine_that_vanished_under_its_job_is_lost_in_minutes),
         TEST(test_watch__what_the_cloud_took_back_is_reclaimed_at_once_with_its_words),
         TEST(test_watch__a_machine_just_made_that_is_not_found_is_not_lost),
+        TEST(test_watch__a_machine_that_is_being_ended_for_ever_is_destroyed_again_and_told_of),
+        TEST(test_watch__a_machine_of_which_nobody_can_tell_whether_it_ended_is_told_of),
         TEST(test_watch__a_destroyed_machine_that_goes_on_running_is_destroyed_ever_more_seldom),
         TEST(test_watch__the_completion_of_another_job_does_not_end_a_machine_at_work),
         TEST(test_watch__a_machine_whose_completion_was_never_told_ends_all_the_same),

@@ -80,7 +80,10 @@ static struct box *find_token(struct memcloud *f, const char *token)
 static void fill(const struct box *b, struct instance *out)
 {
     *out = b->i;
-    out->state = !b->live || b->hidden ? INSTANCE_GONE : b->stopped ? INSTANCE_STOPPED : INSTANCE_RUNNING;
+    out->state = !b->live || b->hidden ? INSTANCE_GONE
+                 : b->ending           ? INSTANCE_ENDING
+                 : b->stopped          ? INSTANCE_STOPPED
+                                       : INSTANCE_RUNNING;
     out->why = b->reclaimed ? ERR_CAPACITY : ERR_NONE;
 }
 
@@ -223,6 +226,8 @@ static int fake_destroy(struct provider *p, const struct instance *ref, struct e
     }
     if (rc == 0 && f->ignored_destroys > 0) {
         f->ignored_destroys--;
+        for (size_t i = 0; i < f->n_boxes && f->lingers; i++)
+            f->boxes[i].ending = f->boxes[i].ending || is_meant(&f->boxes[i], ref);
         (void)pthread_mutex_unlock(&f->lock);
         return 0;
     }
@@ -506,6 +511,14 @@ void memcloud_ignore_destroys(struct memcloud *f, int times)
 {
     (void)pthread_mutex_lock(&f->lock);
     f->ignored_destroys = times;
+    (void)pthread_mutex_unlock(&f->lock);
+}
+
+void memcloud_linger(struct memcloud *f, int times)
+{
+    (void)pthread_mutex_lock(&f->lock);
+    f->ignored_destroys = times;
+    f->lingers = true;
     (void)pthread_mutex_unlock(&f->lock);
 }
 

@@ -42,6 +42,8 @@ void memcloud_reclaim(struct memcloud *f, const char *name, const char *detail);
 void memcloud_hide(struct memcloud *f, const char *name, bool hidden);
 /* The next destroys are accepted, and nothing happens. */
 void memcloud_ignore_destroys(struct memcloud *f, int times);
+/* The same, and describe says from then on that it is being ended. */
+void memcloud_linger(struct memcloud *f, int times);
 /* It powered itself off on a cloud where that does not end it: it lives on, stopped. */
 void memcloud_stop(struct memcloud *f, const char *name);
 

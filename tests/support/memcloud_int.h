@@ -9,7 +9,7 @@
 struct box {
     struct instance i; /* without its state, and so are its tags */
     char token[96], deployment[64];
-    bool live, stopped, reclaimed, hidden;
+    bool live, stopped, ending, reclaimed, hidden;
     int64_t found_from_ms; /* by its name */
     int64_t ended_ms;
     char *user_data;
@@ -41,6 +41,7 @@ struct memcloud {
     } prices[8];
     size_t n_prices;
     int lost_answers, refused_destroys, ignored_destroys;
+    bool lingers;
     enum err_kind destroy_kind;
     struct memcloud_chance chance;
     uint64_t rng;
