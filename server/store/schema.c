@@ -374,9 +374,15 @@ static const char *const V17[] = {
     NULL,
 };
 
+/* The rule by which answers about installations and repositories are forgotten (store_retain.c). */
+static const char *const V18[] = {
+    "CREATE INDEX reach_asked ON reach (asked_ms)",
+    NULL,
+};
+
 static const struct migration MIGRATIONS[] = {
     {1, V1},   {2, V2},   {3, V3},   {4, V4},   {5, V5},   {6, V6},   {7, V7},   {8, V8},   {9, V9},
-    {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14}, {15, V15}, {16, V16}, {17, V17},
+    {10, V10}, {11, V11}, {12, V12}, {13, V13}, {14, V14}, {15, V15}, {16, V16}, {17, V17}, {18, V18},
 };
 
 int64_t schema_newest(void)

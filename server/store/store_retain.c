@@ -22,7 +22,7 @@
 
 _Static_assert(JOB_DONE == 3 && M_GONE == 6, "the rules name these numbers");
 _Static_assert(TASK_JOB == 1 && TASK_MACHINE == 2 && TASK_IDLE == 3 && TASK_SLOW == 4 && TASK_SAY == 5 &&
-                   TASK_SWEEP == 8 && RERUN_DONE == 2,
+                   TASK_CATCH_UP == 7 && TASK_SWEEP == 8 && RERUN_DONE == 2,
                "the rules name these numbers");
 
 static const struct retain_rule rules[] = {
@@ -90,6 +90,13 @@ static const struct retain_rule rules[] = {
              " AND NOT EXISTS (SELECT 1 FROM task WHERE kind = 8 AND subject = 'at ' || CAST(sweep_place.id AS TEXT))"
              " ORDER BY used_ms LIMIT $2",
      .remove = {"DELETE FROM sweep_place WHERE id = $1"}},
+    /* An answer about an installation or a repository. What is closed is asked about by its task, and so stays; what
+     * nobody asks about any more is asked anew when GitHub refuses something again. */
+    {.table = "reach",
+     .pick = "SELECT id FROM reach WHERE asked_ms < $1"
+             " AND NOT EXISTS (SELECT 1 FROM task WHERE kind = 7 AND subject = reach.id)"
+             " ORDER BY asked_ms LIMIT $2",
+     .remove = {"DELETE FROM reach WHERE id = $1"}},
     {.table = "attempt", .bounded = "goes with its job"},
     {.table = "job_report", .bounded = "goes with its job"},
     {.table = "watch", .bounded = "goes with its machine"},
@@ -101,9 +108,8 @@ static const struct retain_rule rules[] = {
     {.table = "breaker", .bounded = "forgets by itself what failed long ago, with each failure"},
     {.table = "delivery_log", .bounded = "one row"},
     {.table = "missed", .bounded = "goes when it was delivered, or given up"},
-    {.table = "active", .bounded = "one row for each repository that had jobs lately"},
+    {.table = "active", .bounded = "goes at a look at its repository, a week after the last job there"},
     {.table = "job_look", .bounded = "goes when its job was looked for, or with it"},
-    {.table = "reach", .bounded = "one row for each installation"},
     {.table = "sweep_stray", .bounded = "goes when what it stands for is explained or gone"},
     {.table = "meta", .bounded = "one row for each of a few names"},
     {.table = "schema_version", .bounded = "one row"},

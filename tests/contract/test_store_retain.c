@@ -4,6 +4,7 @@
 #include "tests/support/unit.h"
 
 #include "server/base/mem.h"
+#include "server/store/store_catch_up.h"
 #include "server/store/store_idle.h"
 #include "server/store/store_internal.h"
 #include "server/store/store_rerun.h"
@@ -406,6 +407,23 @@ static void test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_t
     assert_int_equal(count(*state, "SELECT repo_id FROM idle_reach"), 2);
 }
 
+static void test_store_retain__answers_about_installations_go_when_nobody_asks_any_more(void **state)
+{
+    const struct store_reach closed = {.closed = true, .asked_ms = OLD, .reason = "suspended"};
+    struct store_reach young = closed;
+    struct store_tx *t = hand_begin(*state);
+    struct err e;
+
+    young.asked_ms = YOUNG;
+    assert_ok(store_reach_put(t, "i1", &closed, &e), e);
+    assert_ok(store_reach_put(t, "i2", &young, &e), e);
+    assert_ok(store_reach_put(t, "r3", &closed, &e), e);
+    assert_ok(store_task_put(t, TASK_CATCH_UP, "r3", TASK_CHECK, NOW, &e), e);
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 1);
+    assert_int_equal(count(*state, "SELECT count(*) FROM reach WHERE id = 'i1'"), 0);
+}
+
 static void place(struct store_tx *t, const char *region, int64_t used_ms)
 {
     struct err e;
@@ -543,6 +561,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_them, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__answers_about_installations_go_when_nobody_asks_any_more,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there, setup,
             teardown),
