@@ -139,6 +139,15 @@ static void move_next(struct task_next *next, int64_t leapt_ms)
         next->due_ms = next->due_ms > -leapt_ms ? next->due_ms + leapt_ms : 1;
 }
 
+/* What fails makes way for what does not, but for ends: a machine that costs money for nothing waits behind no look,
+ * and has the workers that are kept for it. */
+static enum task_priority after_failure(const struct task *task)
+{
+    if (task->priority == TASK_TEARDOWN)
+        return TASK_TEARDOWN;
+    return is_report(task) ? TASK_REPORT : TASK_CHECK;
+}
+
 static void run_task(struct workers *w, const struct task *task)
 {
     struct finish f = {task, TASK_NEXT_NONE};
@@ -154,7 +163,7 @@ static void run_task(struct workers *w, const struct task *task)
     if (rc != 0) {
         log_error(EV("task.failed"), FS("subject", task->subject), FI("attempts", task->attempts), FE(&e));
         f.next.due_ms = clock_now_ms() + workers_backoff_ms(task->attempts, 1000, 5 * 60 * 1000);
-        f.next.priority = is_report(task) ? TASK_REPORT : TASK_CHECK;
+        f.next.priority = after_failure(task);
         f.next.retry = true;
     }
     metric_add(&tasks_run, rc == 0 ? "ok" : "failed", 1);

@@ -511,7 +511,7 @@ static const char *sqlite_name(const struct db *d)
     " again_ms = CASE WHEN again_ms > $1 THEN again_ms END"                                                            \
     " WHERE id IN (SELECT id FROM task WHERE priority + 0 = " priority " AND share = $4 AND ready_ms <= $1"            \
     " ORDER BY ready_ms, id LIMIT $3)"                                                                                 \
-    " RETURNING id, generation, kind, subject, attempts, due_ms"
+    " RETURNING id, generation, kind, subject, attempts, due_ms, priority"
 
 const struct db_driver db_sqlite = {
     .scheme = "sqlite",
@@ -520,7 +520,7 @@ const struct db_driver db_sqlite = {
                  " again_ms = CASE WHEN again_ms > $2 THEN again_ms END"
                  " WHERE id IN (SELECT id FROM task WHERE priority = $1 AND ready_ms <= $2"
                  " ORDER BY ready_ms, id LIMIT $4)"
-                 " RETURNING id, generation, kind, subject, attempts, due_ms",
+                 " RETURNING id, generation, kind, subject, attempts, due_ms, priority",
     .claim_share_sql = {CLAIM("1"), CLAIM("2")},
     .tables_sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
     .backup_sql =

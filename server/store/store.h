@@ -147,8 +147,9 @@ enum task_priority { TASK_TEARDOWN = 0, TASK_LAUNCH = 1, TASK_DECIDE = 2, TASK_C
 struct task {
     int64_t id, generation;
     enum task_kind kind;
-    char subject[64]; /* job or run id in decimal, machine name, or source of warm runners (store_idle.h) */
-    int attempts;     /* claims since it was put or last finished without retry */
+    char subject[64];            /* job or run id in decimal, machine name, or source of warm runners (store_idle.h) */
+    int attempts;                /* claims since it was put or last finished without retry */
+    enum task_priority priority; /* that it was claimed at */
 };
 
 /* One task per (kind, subject). Puts it or makes it due at due_ms if that is earlier than now planned; more urgent

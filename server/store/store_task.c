@@ -81,9 +81,12 @@ static void claimed_clear(struct claimed *c)
 static int read_claimed(void *arg, const struct db_val *c, size_t n, struct err *e)
 {
     struct claimed *list = arg;
-    struct due_task d = {
-        .task = {.id = c[0].i, .generation = c[1].i, .kind = (enum task_kind)c[2].i, .attempts = (int)c[4].i},
-        .due_ms = c[5].i};
+    struct due_task d = {.task = {.id = c[0].i,
+                                  .generation = c[1].i,
+                                  .kind = (enum task_kind)c[2].i,
+                                  .attempts = (int)c[4].i,
+                                  .priority = (enum task_priority)c[6].i},
+                         .due_ms = c[5].i};
 
     (void)n;
     (void)e;

@@ -151,12 +151,88 @@ static void test_worker__a_clock_set_forwards_under_a_task_leaves_it_due_early(v
     hand_close(&h);
 }
 
+/* --- what fails --------------------------------------------------------------------------------------------------- */
+
+static int fail_all(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
+{
+    (void)g;
+    (void)next;
+    return err_set(e, ERR_RETRY, "task %s fails", task->subject);
+}
+
+struct put {
+    enum task_kind kind;
+    const char *subject;
+    enum task_priority priority;
+};
+
+static int put_one_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct put *p = arg;
+
+    return store_task_put(t, p->kind, p->subject, p->priority, clock_now_ms(), e);
+}
+
+static int least_due_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    int64_t *due = arg;
+
+    for (int p = TASK_TEARDOWN; p <= TASK_REPORT; p++) {
+        if (store_task_next_due(t, (enum task_priority)p, &due[p], e))
+            return -1;
+    }
+    return 0;
+}
+
+/* How urgent it is after it failed: the first priority that knows of it. */
+static int after_failing(struct put put)
+{
+    struct hand h;
+    struct engine g = {.c = {.workers = 8}};
+    int64_t due[TASK_REPORT + 1];
+    int p = TASK_TEARDOWN;
+    struct err e;
+
+    hand_open(&h);
+    clock_test_set(1700000000000);
+    log_set_level(LOG_NONE);
+    g.c.store = h.s;
+    g.workers = workers_new(&g, fail_all);
+    assert_ok(store_write(h.s, put_one_tx, &put, &e), e);
+    assert_true(workers_step(g.workers));
+    assert_ok(store_read(h.s, least_due_tx, due, &e), e);
+    while (p < TASK_REPORT && due[p] < 0)
+        p++;
+    assert_true(due[p] > clock_now_ms());
+    workers_free(g.workers);
+    clock_test_release();
+    hand_close(&h);
+    return p;
+}
+
+static void test_worker__an_end_that_failed_is_as_urgent_as_before(void **state)
+{
+    (void)state;
+    assert_int_equal(after_failing((struct put){TASK_MACHINE, "muster-a", TASK_TEARDOWN}), TASK_TEARDOWN);
+    assert_int_equal(after_failing((struct put){TASK_SWEEP, "end 1", TASK_TEARDOWN}), TASK_TEARDOWN);
+}
+
+static void test_worker__what_else_failed_makes_way_for_what_did_not(void **state)
+{
+    (void)state;
+    assert_int_equal(after_failing((struct put){TASK_JOB, "1", TASK_DECIDE}), TASK_CHECK);
+    assert_int_equal(after_failing((struct put){TASK_MACHINE, "muster-a", TASK_LAUNCH}), TASK_CHECK);
+    assert_int_equal(after_failing((struct put){TASK_SAY, "1", TASK_REPORT}), TASK_REPORT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker__what_is_claimed_while_the_drain_begins_is_not_begun),
         cmocka_unit_test(test_worker__a_clock_set_back_under_a_task_does_not_put_off_its_next_turn),
         cmocka_unit_test(test_worker__a_clock_set_forwards_under_a_task_leaves_it_due_early),
+        cmocka_unit_test(test_worker__an_end_that_failed_is_as_urgent_as_before),
+        cmocka_unit_test(test_worker__what_else_failed_makes_way_for_what_did_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
