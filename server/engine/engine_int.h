@@ -62,6 +62,7 @@ int task_run(struct engine *g, const struct task *task, struct task_next *next, 
 int sweep_note(struct store_tx *t, const struct engine *g, const struct machine *m, struct err *e) MUST_USE;
 
 /* --- retain.c: TASK_RETAIN */
+int64_t retain_age_ms(const struct engine *g); /* how long what ended is remembered */
 int retain_task(struct engine *g, const struct task *task, struct task_next *next, struct err *e) MUST_USE;
 
 /* --- worker.c */

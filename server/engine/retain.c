@@ -94,6 +94,11 @@ static int forget(struct engine *g, struct pass *p, int *pieces, struct err *e)
     return 0;
 }
 
+int64_t retain_age_ms(const struct engine *g)
+{
+    return g->c.retention_ms > 0 ? g->c.retention_ms : DEFAULT_MS;
+}
+
 int retain_task(struct engine *g, const struct task *task, struct task_next *next, struct err *e)
 {
     struct pass p = {.now_ms = clock_now_ms()};
@@ -102,7 +107,7 @@ int retain_task(struct engine *g, const struct task *task, struct task_next *nex
     const struct retain_rule *rules = store_retain_rules(&n);
 
     (void)task;
-    p.before_ms = p.now_ms - (g->c.retention_ms > 0 ? g->c.retention_ms : DEFAULT_MS);
+    p.before_ms = p.now_ms - retain_age_ms(g);
     if (store_write(g->c.store, watch_tx, &p, e))
         return -1;
     if (p.leapt)

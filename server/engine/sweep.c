@@ -327,16 +327,21 @@ struct lacking {
     int64_t now_ms;
 };
 
+static bool was_seen(const struct round *r, const char *name)
+{
+    uint64_t h = name_hash(name);
+
+    return r->n_seen > 0 && bsearch(&h, r->seen, r->n_seen, sizeof(h), by_hash) != NULL;
+}
+
 static int look_sooner(void *arg, const struct store_trace *m, struct err *e)
 {
     struct lacking *l = arg;
-    uint64_t h = name_hash(m->name);
 
     l->n_page++;
     (void)snprintf(l->after, sizeof(l->after), "%s", m->name);
     if (l->n == MISSING_MAX || (l->regions && strcmp(m->region, l->r->place.region) != 0) ||
-        m->launched_ms + SWEEP_GRACE_MS > l->r->mark || m->instance_id[0] == '\0' ||
-        (l->r->n_seen > 0 && bsearch(&h, l->r->seen, l->r->n_seen, sizeof(h), by_hash) != NULL))
+        m->launched_ms + SWEEP_GRACE_MS > l->r->mark || m->instance_id[0] == '\0' || was_seen(l->r, m->name))
         return 0;
     l->n++;
     return store_task_put(l->t, TASK_MACHINE, m->name, m->state == M_ENDING ? TASK_TEARDOWN : TASK_CHECK, l->now_ms, e);
@@ -350,7 +355,7 @@ static int find_lacking(struct store_tx *t, const struct round *r, size_t *n, st
         l.n_page = 0;
         if (store_traces(t, r->place.cloud, l.after, BATCH, look_sooner, &l, e))
             return -1;
-    } while (l.n_page == BATCH);
+    } while (l.n_page == BATCH && l.n < MISSING_MAX);
     *n = l.n;
     return 0;
 }

@@ -21,7 +21,8 @@ static const struct metric_desc swept = {METRIC_COUNTER, "muster_swept_total",
                                          "(unknown, ended, double, leftover), and runners removed (runner)",
                                          "what", NULL};
 static const struct metric_desc refused = {METRIC_COUNTER, "muster_sweep_refused_total",
-                                           "Ends of such machines that a cloud refused, by the kind of the failure",
+                                           "Ends of such machines that a cloud refused, by the kind of the failure "
+                                           "(no_account: the settings have it no more)",
                                            "kind", NULL};
 
 const char *sweep_what_name(enum sweep_what w)
@@ -263,6 +264,47 @@ static int step(struct ending *d, const struct engine_cloud *cloud, struct err *
     return workers_write(d->g, drop_tx, &d->id, e);
 }
 
+/* --- of an account that is not set up any more ------------------------------------------------------------------- */
+
+struct orphan {
+    const struct ending *d;
+    bool over;
+};
+
+static int orphan_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct orphan *o = arg;
+    const struct ending *d = o->d;
+    char text[700];
+
+    (void)snprintf(text, sizeof(text), "%s (%s%s%s) %s, and its account is not set up any more: %s", d->s.instance_id,
+                   d->s.cloud, d->s.region[0] != '\0' ? " " : "", d->s.region, sentence(d->what),
+                   o->over ? "it is forgotten as it is; look whether it still costs money, and end it there by hand"
+                           : "set it up again, or end it by hand");
+    if (o->over ? store_stray_drop(t, d->id, e) : store_stray_told(t, d->id, e))
+        return -1;
+    return store_event_add(t, d->now_ms, d->recorded ? d->m.job_id : d->s.job_id, d->s.name,
+                           o->over ? "machine.forgotten" : "machine.unswept", text, e);
+}
+
+/* Said once, and kept for as long as ended jobs are: perhaps the account comes back. Then it is forgotten; a list of
+ * that account would show it again. */
+static int without_account(struct ending *d, struct err *e)
+{
+    struct orphan o = {d, d->now_ms >= d->s.condemned_ms + retain_age_ms(d->g)};
+
+    if (!o.over)
+        (void)again(d, RETRY_MAX_MS, true);
+    if (!o.over && d->s.told)
+        return 0;
+    metric_add(&refused, "no_account", 1);
+    log_error(EV("sweep.refused"), FS("machine", d->s.name), FS("cloud", d->s.cloud), FS("region", d->s.region),
+              FS("instance", d->s.instance_id), FB("forgotten", o.over),
+              FS("error", "this cloud is not set up any more: its machines cannot be destroyed from here; set it up "
+                          "again, or end them by hand"));
+    return workers_write(d->g, orphan_tx, &o, e);
+}
+
 int sweep_end(struct engine *g, int64_t id, const struct task *task, struct task_next *next, struct err *e)
 {
     AUTO(ending_clear) struct ending d = {.g = g, .task = task, .next = next, .id = id, .now_ms = clock_now_ms()};
@@ -275,10 +317,7 @@ int sweep_end(struct engine *g, int64_t id, const struct task *task, struct task
     if (d.what == SWEEP_EXPLAINED)
         return workers_write(g, drop_tx, &id, e);
     cloud = machine_cloud(g, d.s.cloud);
-    if (cloud == NULL) {
-        log_error(EV("sweep.refused"), FS("machine", d.s.name), FS("cloud", d.s.cloud), FS("instance", d.s.instance_id),
-                  FS("error", "this cloud is not set up any more: its machines cannot be destroyed from here"));
-        return again(&d, RETRY_MAX_MS, false);
-    }
+    if (cloud == NULL)
+        return without_account(&d, e);
     return step(&d, cloud, e);
 }

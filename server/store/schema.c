@@ -374,9 +374,12 @@ static const char *const V17[] = {
     NULL,
 };
 
-/* The rule by which answers about installations and repositories are forgotten (store_retain.c). */
+/* The rules by which answers about installations and repositories, and strays of accounts that are not set up any more,
+ * are forgotten (store_retain.c). */
 static const char *const V18[] = {
     "CREATE INDEX reach_asked ON reach (asked_ms)",
+    "CREATE INDEX sweep_stray_mark ON sweep_stray (mark)",
+    "ALTER TABLE sweep_stray ADD COLUMN told INTEGER NOT NULL DEFAULT 0",
     NULL,
 };
 

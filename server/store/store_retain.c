@@ -90,6 +90,12 @@ static const struct retain_rule rules[] = {
              " AND NOT EXISTS (SELECT 1 FROM task WHERE kind = 8 AND subject = 'at ' || CAST(sweep_place.id AS TEXT))"
              " ORDER BY used_ms LIMIT $2",
      .remove = {"DELETE FROM sweep_place WHERE id = $1"}},
+    /* No list showed it for so long: its account is not set up any more. Who ends one decides about that one. */
+    {.table = "sweep_stray",
+     .pick = "SELECT id FROM sweep_stray WHERE mark < $1"
+             " AND NOT EXISTS (SELECT 1 FROM task WHERE kind = 8 AND subject = 'end ' || CAST(sweep_stray.id AS TEXT))"
+             " ORDER BY mark LIMIT $2",
+     .remove = {"DELETE FROM sweep_stray WHERE id = $1"}},
     /* An answer about an installation or a repository. What is closed is asked about by its task, and so stays; what
      * nobody asks about any more is asked anew when GitHub refuses something again. */
     {.table = "reach",
@@ -110,7 +116,6 @@ static const struct retain_rule rules[] = {
     {.table = "missed", .bounded = "goes when it was delivered, or given up"},
     {.table = "active", .bounded = "goes at a look at its repository, a week after the last job there"},
     {.table = "job_look", .bounded = "goes when its job was looked for, or with it"},
-    {.table = "sweep_stray", .bounded = "goes when what it stands for is explained or gone"},
     {.table = "meta", .bounded = "one row for each of a few names"},
     {.table = "schema_version", .bounded = "one row"},
 };

@@ -91,7 +91,7 @@ int store_places(struct store_tx *t, store_place_fn *each, void *arg, struct err
 
 #define STRAY_COLUMNS                                                                                                  \
     "id, place_id, cloud, region, instance_id, name, repo, job_id, created_ms, expires_ms, part, mark, first_ms,"      \
-    " condemned_ms, asked_ms"
+    " condemned_ms, asked_ms, told"
 
 int store_stray_see(struct store_tx *t, const struct store_stray *s, struct err *e)
 {
@@ -100,7 +100,8 @@ int store_stray_see(struct store_tx *t, const struct store_stray *s, struct err 
                     " expires_ms, part, mark, first_ms, condemned_ms, asked_ms)"
                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0)"
                     " ON CONFLICT (cloud, region, instance_id) DO UPDATE SET place_id = excluded.place_id,"
-                    " mark = excluded.mark, expires_ms = excluded.expires_ms, part = excluded.part",
+                    " mark = excluded.mark, expires_ms = excluded.expires_ms, part = excluded.part,"
+                    " told = 0",
                     VALS(DB_I(s->place_id), DB_S(s->cloud), DB_S(s->region), DB_S(s->instance_id), DB_S(s->name),
                          DB_S(s->repo), DB_I(s->job_id), DB_I(s->created_ms), DB_I(s->expires_ms), DB_I(s->part),
                          DB_I(s->mark)),
@@ -143,6 +144,7 @@ static int keep_stray(void *arg, const struct db_val *c, size_t n, struct err *e
     s->first_ms = c[12].i;
     s->condemned_ms = c[13].i;
     s->asked_ms = c[14].i;
+    s->told = c[15].i != 0;
     return 0;
 }
 
@@ -187,6 +189,11 @@ int store_stray_asked(struct store_tx *t, int64_t id, int64_t now_ms, struct err
 {
     return tx_write(t, "UPDATE sweep_stray SET asked_ms = $2 WHERE id = $1", VALS(DB_I(id), DB_I(now_ms)), NULL, NULL,
                     NULL, e);
+}
+
+int store_stray_told(struct store_tx *t, int64_t id, struct err *e)
+{
+    return tx_write(t, "UPDATE sweep_stray SET told = 1 WHERE id = $1", VALS(DB_I(id)), NULL, NULL, NULL, e);
 }
 
 int store_stray_drop(struct store_tx *t, int64_t id, struct err *e)

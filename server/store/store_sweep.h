@@ -36,6 +36,7 @@ struct store_stray {
     int64_t first_ms;                             /* since when it is known; 0 = its list has not ended yet */
     int64_t condemned_ms;                         /* since when its own task ends it; 0 = only watched */
     int64_t asked_ms;                             /* when the cloud accepted its end; 0 = not yet */
+    bool told;                                    /* since it was seen last, that its account is not there any more */
 };
 /* Adds it or notes that it was seen again; first_ms, condemned_ms and asked_ms stay. */
 int store_stray_see(struct store_tx *t, const struct store_stray *s, struct err *e) MUST_USE;
@@ -50,6 +51,7 @@ int store_strays_due(struct store_tx *t, int64_t place_id, int64_t before_ms, in
 int store_stray_get(struct store_tx *t, int64_t id, struct store_stray *out, bool *found, struct err *e) MUST_USE;
 int store_stray_condemn(struct store_tx *t, int64_t id, int64_t now_ms, struct err *e) MUST_USE;
 int store_stray_asked(struct store_tx *t, int64_t id, int64_t now_ms, struct err *e) MUST_USE;
+int store_stray_told(struct store_tx *t, int64_t id, struct err *e) MUST_USE;
 int store_stray_drop(struct store_tx *t, int64_t id, struct err *e) MUST_USE;
 /* How many there are of a cloud, those included that only one list showed. */
 int store_strays_count(struct store_tx *t, const char *cloud, int64_t *out, struct err *e) MUST_USE;

@@ -442,7 +442,7 @@ static void live_in(struct store_tx *t, const char *cloud, const char *region)
 
 static void test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there(void **state)
 {
-    struct store_stray stray = {.place_id = 4, .cloud = "aws", .region = "stray", .instance_id = "i", .mark = 1};
+    struct store_stray stray = {.place_id = 4, .cloud = "aws", .region = "stray", .instance_id = "i", .mark = YOUNG};
     struct store_tx *t = hand_begin(*state);
     struct err e;
 
@@ -459,6 +459,24 @@ static void test_store_retain__a_place_goes_when_nothing_was_launched_there_for_
     assert_int_equal(retain(*state), 1);
     assert_int_equal(count(*state, "SELECT count(*) FROM sweep_place WHERE region = 'invented'"), 0);
     assert_int_equal(retain(*state), 0);
+}
+
+static void test_store_retain__a_stray_that_no_list_shows_any_more_goes_but_not_from_under_its_end(void **state)
+{
+    struct store_stray stray = {.place_id = 4, .cloud = "aws", .region = "r", .instance_id = "1", .mark = OLD};
+    struct store_tx *t = hand_begin(*state);
+    struct err e;
+
+    assert_ok(store_stray_see(t, &stray, &e), e);
+    stray.instance_id[0] = '2';
+    assert_ok(store_stray_see(t, &stray, &e), e);
+    stray.instance_id[0] = '3';
+    stray.mark = YOUNG;
+    assert_ok(store_stray_see(t, &stray, &e), e);
+    assert_ok(store_task_put(t, TASK_SWEEP, "end 2", TASK_TEARDOWN, NOW, &e), e);
+    hand_commit(*state);
+    assert_int_equal(retain(*state), 1);
+    assert_int_equal(count(*state, "SELECT sum(id) FROM sweep_stray"), 2 + 3);
 }
 
 static void test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it(void **state)
@@ -566,6 +584,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            test_store_retain__a_stray_that_no_list_shows_any_more_goes_but_not_from_under_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__a_long_timeline_goes_in_several_transactions, setup,

@@ -2,6 +2,7 @@
  */
 #include "server/base/clock.h"
 #include "server/base/id.h"
+#include "server/base/log.h"
 #include "server/engine/sweep.h"
 #include "tests/support/engine_bed.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -292,6 +294,44 @@ static void test_sweep__a_refused_end_is_asked_for_again_and_again(void **state)
     assert_int_equal(events(w, "machine.swept", 42), 1);
 }
 
+static int lines(int fd, const char *text)
+{
+    static char log[1 << 16];
+    int n = 0;
+
+    assert_true(pread(fd, log, sizeof(log) - 1, 0) >= 0);
+    for (const char *at = strstr(log, text); at != NULL; at = strstr(at + 1, text))
+        n++;
+    return n;
+}
+
+static void test_sweep__a_stray_of_an_account_that_is_gone_is_told_of_once_and_forgotten_in_time(void **state)
+{
+    struct bed *w = *state;
+    int log = memfd_create("log", MFD_CLOEXEC);
+
+    (void)put_stranger(w, "i-lost");
+    memcloud_refuse_destroy(w->aws, ERR_AUTH, 1000);
+    bed_pass(w, SWEEP_FIRST_MS);
+    rounds(w, 2);
+    bed_down(w);
+    w->clouds[0] = w->clouds[1];
+    bed_up(w);
+    log_set_fd(log);
+    log_set_level(LOG_ERROR);
+    rounds(w, 12);
+    assert_int_equal(events(w, "machine.unswept", 42), 1);
+    assert_int_equal(lines(log, "not set up any more"), 1);
+    for (int i = 0; i < 62; i++)
+        bed_pass(w, 12 * HOUR);
+    log_set_fd(STDERR_FILENO);
+    assert_int_equal(strays(w), 0);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM event WHERE kind = 'machine.forgotten' AND job_id = $1", 42),
+                     1);
+    assert_int_equal(lines(log, "not set up any more"), 2);
+    close(log);
+}
+
 static void test_sweep__a_crowd_of_strangers_ends_in_small_portions(void **state)
 {
     struct bed *w = *state;
@@ -542,6 +582,7 @@ int main(void)
         T(what_a_machine_left_behind_is_removed_without_asking_github),
         T(parts_of_a_machine_with_a_record_are_its_own_affair),
         T(a_refused_end_is_asked_for_again_and_again),
+        T(a_stray_of_an_account_that_is_gone_is_told_of_once_and_forgotten_in_time),
         T(a_crowd_of_strangers_ends_in_small_portions),
         T(a_list_that_fails_on_a_page_concludes_nothing),
         T(a_list_without_end_is_left_and_concludes_nothing),
