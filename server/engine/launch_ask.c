@@ -8,6 +8,7 @@
 #include "server/base/log.h"
 #include "server/engine/launch_int.h"
 #include "server/github/runs.h"
+#include "server/store/store_watch.h"
 
 #include <stdio.h>
 

@@ -88,8 +88,6 @@ int store_balance(struct store_tx *t, int64_t repo_id, const char *label_key, st
                   struct err *e) MUST_USE;
 /* Machines that were launched for a job since it was last tried anew, ended, and never took one. */
 int store_machine_failures(struct store_tx *t, int64_t job_id, int64_t *out, struct err *e) MUST_USE;
-/* Machines that were launched for a job beside this one, whatever became of them. */
-int store_machine_others(struct store_tx *t, int64_t job_id, const char *name, int64_t *out, struct err *e) MUST_USE;
 /* The oldest job that waits without a machine before BUSY made for it (the oldest waiting one if all have); found =
  * false: none. */
 int store_job_next_unserved(struct store_tx *t, int64_t repo_id, const char *label_key, struct job *out, bool *found,

@@ -172,12 +172,6 @@ int store_machine_failures(struct store_tx *t, int64_t job_id, int64_t *out, str
                    VALS(DB_I(job_id)), row_i64, out, e);
 }
 
-int store_machine_others(struct store_tx *t, int64_t job_id, const char *name, int64_t *out, struct err *e)
-{
-    return tx_read(t, "SELECT count(*) FROM machine WHERE job_id = $1 AND name <> $2 AND launched_ms > 0",
-                   VALS(DB_I(job_id), DB_S(name)), row_i64, out, e);
-}
-
 static int give_some(struct store_tx *t, const char *sql, int64_t repo_id, const char *label_key, int64_t n,
                      store_machine_fn *each, void *arg, struct err *e)
 {

@@ -55,3 +55,9 @@ int store_events_since_retry(struct store_tx *t, int64_t job_id, const char *kin
                    " AND at_ms >= coalesce((SELECT retried_ms FROM job_report WHERE job_id = $1), 0)",
                    VALS(DB_I(job_id), DB_S(kind)), row_i64, out, e);
 }
+
+int store_machine_others(struct store_tx *t, int64_t job_id, const char *name, int64_t *out, struct err *e)
+{
+    return tx_read(t, "SELECT count(*) FROM machine WHERE job_id = $1 AND name <> $2 AND launched_ms > 0",
+                   VALS(DB_I(job_id), DB_S(name)), row_i64, out, e);
+}

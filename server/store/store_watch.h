@@ -26,5 +26,7 @@ int store_watch_drop(struct store_tx *t, const char *machine, struct err *e) MUS
 /* How many events of this kind a job has since it was last tried anew. */
 int store_events_since_retry(struct store_tx *t, int64_t job_id, const char *kind, int64_t *out,
                              struct err *e) MUST_USE;
+/* Machines that were launched for a job beside this one, whatever became of them. */
+int store_machine_others(struct store_tx *t, int64_t job_id, const char *name, int64_t *out, struct err *e) MUST_USE;
 
 #endif

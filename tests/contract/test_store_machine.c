@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include "server/base/mem.h"
+#include "server/store/store_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
