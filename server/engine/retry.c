@@ -8,6 +8,7 @@
 #include "server/base/mem.h"
 #include "server/engine/breaker.h"
 #include "server/engine/report.h"
+#include "server/store/store_watch.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -221,8 +221,6 @@ int store_report_join(struct store_tx *t, int64_t job_id, int64_t report_id, str
 /* Those of one commit, at most max. */
 int store_reports_of_commit(struct store_tx *t, int64_t repo_id, const char *head_sha, int64_t *ids, size_t max,
                             size_t *n, struct err *e) MUST_USE;
-/* The job is tried anew: machines that failed before do not count any more (store_machine_failures). */
-int store_job_retried(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
 /* 0 = none. */
 int store_report_of_job(struct store_tx *t, int64_t job_id, int64_t *report_id, struct err *e) MUST_USE;
 int store_report_by_check_run(struct store_tx *t, int64_t repo_id, int64_t check_run_id, int64_t *id,

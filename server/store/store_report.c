@@ -242,12 +242,6 @@ int store_attempts_of_report(struct store_tx *t, int64_t report_id, store_attemp
                    VALS(DB_I(report_id)), read_attempt, &r, e);
 }
 
-int store_job_retried(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e)
-{
-    return tx_write(t, "UPDATE job_report SET retried_ms = $2 WHERE job_id = $1", VALS(DB_I(job_id), DB_I(now_ms)),
-                    NULL, NULL, NULL, e);
-}
-
 struct id_list {
     int64_t *ids;
     size_t n, max;

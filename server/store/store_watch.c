@@ -48,6 +48,12 @@ int store_watch_drop(struct store_tx *t, const char *machine, struct err *e)
     return tx_write(t, "DELETE FROM watch WHERE machine = $1", VALS(DB_S(machine)), NULL, NULL, NULL, e);
 }
 
+int store_job_retried(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e)
+{
+    return tx_write(t, "UPDATE job_report SET retried_ms = $2 WHERE job_id = $1", VALS(DB_I(job_id), DB_I(now_ms)),
+                    NULL, NULL, NULL, e);
+}
+
 int store_events_since_retry(struct store_tx *t, int64_t job_id, const char *kind, int64_t *out, struct err *e)
 {
     return tx_read(t,

@@ -23,6 +23,8 @@ int store_watch_put(struct store_tx *t, const char *machine, const struct store_
 int store_watch_ask(struct store_tx *t, const char *machine, struct err *e) MUST_USE;
 int store_watch_drop(struct store_tx *t, const char *machine, struct err *e) MUST_USE;
 
+/* The job is tried anew: machines that failed before do not count any more (store_machine_failures). */
+int store_job_retried(struct store_tx *t, int64_t job_id, int64_t now_ms, struct err *e) MUST_USE;
 /* How many events of this kind a job has since it was last tried anew. */
 int store_events_since_retry(struct store_tx *t, int64_t job_id, const char *kind, int64_t *out,
                              struct err *e) MUST_USE;

@@ -1,5 +1,6 @@
 /* What is kept for pull requests: causes and what candidates answered. */
 #include "server/base/buf.h"
+#include "server/store/store_watch.h"
 #include "tests/support/store_hand.h"
 #include "tests/support/unit.h"
 
