@@ -2,18 +2,34 @@
 #include "server/cli/sweep_int.h"
 
 #include "server/base/clock.h"
+#include "server/base/text.h"
 #include "server/engine/sweep_ask.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define YOUNG_MS ((int64_t)30 * 60 * 1000) /* --all leaves it alone: perhaps a muster runs and waits for it */
-#define LOOK_MS 2000
+#define LOOK_MS 2000                       /* between two looks whether what was ended is gone, at first; */
+#define LOOK_MOST_MS 30000                 /* doubling up to this */
+#define DESTROY_AGAIN_MS 30000             /* what could not go yet is asked to no sooner */
+
+/* In pieces that clouds and GitHub wrote, and cut where there is no room for more: fit to show, and for JSON. */
+static void say(struct sweep_found *f, const char *fmt, ...) PRINTF(2, 3);
+static void say(struct sweep_found *f, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(f->why, sizeof(f->why), fmt, args);
+    va_end(args);
+    text_tidy(f->why);
+}
 
 static void keep(struct sweep_found *f, const char *why)
 {
     f->fate = FATE_KEPT;
-    (void)snprintf(f->why, sizeof(f->why), "%s", why);
+    say(f, "%s", why);
 }
 
 /* By its tags alone: may it end at all? */
@@ -50,20 +66,18 @@ static void ask(const struct sweeping *s, struct sweep_found *f, bool expired)
 
     f->fate = FATE_MARKED;
     if (f->i.part || f->i.state == INSTANCE_STOPPED) {
-        (void)snprintf(f->why, sizeof(f->why), "%s; %s", over,
-                       f->i.part ? "its machine is not there" : "it is stopped");
+        say(f, "%s; %s", over, f->i.part ? "its machine is not there" : "it is stopped");
         return;
     }
     switch (sweep_ask(&q, &why, &cause)) {
     case SWEEP_IDLE:
-        (void)snprintf(f->why, sizeof(f->why), "%.60s; %.200s", over, why);
+        say(f, "%.60s; %.200s", over, why);
         return;
     case SWEEP_BUSY:
         keep(f, "GitHub says that its runner has a job");
         return;
     case SWEEP_UNHEARD:
-        (void)snprintf(f->why, sizeof(f->why), "%.60s; GitHub could not be asked whether it works: %.180s", over,
-                       cause.msg);
+        say(f, "%.60s; GitHub could not be asked whether it works: %.180s", over, cause.msg);
         if (!is_over(s, f))
             f->fate = FATE_KEPT;
         return;
@@ -79,11 +93,11 @@ static void destroy(struct sweep_found *f)
         return;
     }
     f->fate = FATE_FAILED;
-    (void)snprintf(f->why, sizeof(f->why), "%.290s", e.msg);
+    say(f, "%.290s", e.msg);
 }
 
-/* *ending: how many are not gone yet. What cannot be asked for is asked for again. */
-static void look(struct sweeping *s, size_t *ending)
+/* *ending: how many are not gone yet. again: what cannot be ended yet is asked for again. */
+static void look(struct sweeping *s, bool again, size_t *ending)
 {
     *ending = 0;
     for (size_t i = 0; i < s->n_found; i++) {
@@ -98,29 +112,43 @@ static void look(struct sweeping *s, size_t *ending)
             continue;
         }
         /* a part (Azure) that could not go before its machine did */
-        if (f->i.part || now.state == INSTANCE_STOPPED)
+        if (again && (f->i.part || now.state == INSTANCE_STOPPED))
             (void)f->account->ops->destroy(f->provider, &f->i, &e);
         (*ending)++;
     }
 }
 
+/* How long until the next look; 0: the time is over. */
+static int64_t next_look_ms(int64_t until_ms, int64_t *pause_ms)
+{
+    int64_t left_ms = until_ms - clock_mono_ms(), ms = *pause_ms < left_ms ? *pause_ms : left_ms;
+
+    *pause_ms = *pause_ms * 2 < LOOK_MOST_MS ? *pause_ms * 2 : LOOK_MOST_MS;
+    return ms > 0 ? ms : 0;
+}
+
+/* With many machines, to look often is to be refused: for so many calls, and then by the clouds that are still to go.
+ */
 static void await(struct sweeping *s)
 {
-    int64_t until = clock_mono_ms() + s->wait_ms;
+    int64_t asked_ms = clock_mono_ms(), until_ms = asked_ms + s->wait_ms, pause_ms = LOOK_MS, ms;
+    bool again = false;
     size_t ending;
 
-    for (look(s, &ending); ending > 0 && clock_mono_ms() < until; look(s, &ending)) {
+    for (look(s, again, &ending); ending > 0 && (ms = next_look_ms(until_ms, &pause_ms)) > 0; look(s, again, &ending)) {
         if (s->talk)
             (void)fprintf(stderr, "waiting until %zu are gone\n", ending);
-        (void)pause_for(s->pause, LOOK_MS);
+        (void)s->env.pause(s->env.pause_arg, ms);
+        again = clock_mono_ms() - asked_ms >= DESTROY_AGAIN_MS;
+        if (again)
+            asked_ms = clock_mono_ms();
     }
     for (size_t i = 0; i < s->n_found; i++) {
         if (s->found[i].fate != FATE_ENDING)
             continue;
         s->found[i].fate = FATE_FAILED;
-        (void)snprintf(s->found[i].why, sizeof(s->found[i].why),
-                       "its end was accepted, but it is not gone after %lld seconds: look again",
-                       (long long)(s->wait_ms / 1000));
+        say(&s->found[i], "its end was accepted, but it is not gone after %lld seconds: look again",
+            (long long)(s->wait_ms / 1000));
     }
 }
 

@@ -2,6 +2,7 @@
 #include "server/cli/sweep_int.h"
 
 #include "server/base/mem.h"
+#include "server/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@ void sweep_error(struct sweeping *s, const char *cloud, const char *region, cons
     to->cloud = cloud;
     (void)snprintf(to->region, sizeof(to->region), "%s", region != NULL ? region : "");
     (void)snprintf(to->text, sizeof(to->text), "%.250s", text);
+    text_tidy(to->region);
+    text_tidy(to->text);
 }
 
 struct looking {

@@ -2,6 +2,7 @@
 #include "server/cli/sweep_int.h"
 
 #include "server/base/json.h"
+#include "server/base/text.h"
 #include "server/cli/glyph.h"
 
 #include <stdio.h>
@@ -27,6 +28,18 @@ const char *sweep_fate_name(enum sweep_fate f, bool dry_run)
     return "?";
 }
 
+/* Words of a cloud, and tags: fit to show. What is asked for by them is asked by f->i itself. */
+static struct instance shown(const struct sweep_found *f)
+{
+    struct instance i = f->i;
+
+    text_tidy(i.region);
+    text_tidy(i.id);
+    text_tidy(i.name);
+    text_tidy(i.repo);
+    return i;
+}
+
 /* "3d 4h", "2h 5m", "40s" */
 static void span(int64_t ms, char *out, size_t size)
 {
@@ -48,28 +61,25 @@ struct row {
 
 static void fill(const struct sweeping *s, const struct sweep_found *f, struct row *out)
 {
+    const struct instance i = shown(f);
     char left[32];
 
     memset(out, 0, sizeof(*out));
     (void)snprintf(out->c[0], CELL_MAX, "%s", sweep_fate_name(f->fate, s->dry_run));
     (void)snprintf(out->c[1], CELL_MAX, "%s", f->account->ops->name);
-    (void)snprintf(out->c[2], CELL_MAX, "%s", f->i.region[0] != '\0' ? f->i.region : "-");
-    (void)snprintf(out->c[3], CELL_MAX, "%s%s", f->i.name[0] != '\0' ? f->i.name : "-", f->i.part ? " (a part)" : "");
-    (void)snprintf(out->c[4], CELL_MAX, "%s", f->i.repo[0] != '\0' ? f->i.repo : "-");
-    if (f->i.job_id > 0)
-        (void)snprintf(out->c[5], CELL_MAX, "%lld", (long long)f->i.job_id);
+    (void)snprintf(out->c[2], CELL_MAX, "%s", i.region[0] != '\0' ? i.region : "-");
+    (void)snprintf(out->c[3], CELL_MAX, "%s%s", i.name[0] != '\0' ? i.name : "-", i.part ? " (a part)" : "");
+    (void)snprintf(out->c[4], CELL_MAX, "%s", i.repo[0] != '\0' ? i.repo : "-");
+    if (i.job_id > 0)
+        (void)snprintf(out->c[5], CELL_MAX, "%lld", (long long)i.job_id);
     else
         (void)snprintf(out->c[5], CELL_MAX, "-");
-    if (f->i.created_ms > 0)
-        span(s->now_ms - f->i.created_ms, out->c[6], CELL_MAX);
+    if (i.created_ms > 0)
+        span(s->now_ms - i.created_ms, out->c[6], CELL_MAX);
     else
         (void)snprintf(out->c[6], CELL_MAX, "-");
-    span(f->i.expires_ms > s->now_ms ? f->i.expires_ms - s->now_ms : s->now_ms - f->i.expires_ms, left, sizeof(left));
-    (void)snprintf(out->c[7], CELL_MAX,
-                   f->i.expires_ms == 0          ? "-"
-                   : f->i.expires_ms > s->now_ms ? "in %s"
-                                                 : "%s ago",
-                   left);
+    span(i.expires_ms > s->now_ms ? i.expires_ms - s->now_ms : s->now_ms - i.expires_ms, left, sizeof(left));
+    (void)snprintf(out->c[7], CELL_MAX, i.expires_ms == 0 ? "-" : i.expires_ms > s->now_ms ? "in %s" : "%s ago", left);
 }
 
 static const struct row head = {{"", "CLOUD", "REGION", "MACHINE", "REPOSITORY", "JOB", "AGE", "EXPIRES"}};
@@ -132,7 +142,9 @@ void sweep_print_table(const struct sweeping *s)
 
         fill(s, f, &r);
         print_row(&r, widths);
-        (void)printf("    %s: ", f->i.id);
+        (void)printf("    ");
+        cli_print_plain(f->i.id, strlen(f->i.id));
+        (void)printf(": ");
         cli_print_plain(f->why, strlen(f->why));
         (void)putchar('\n');
     }
@@ -165,13 +177,13 @@ static const char *fate_word(enum sweep_fate f)
 static int add_machine(json_t *list, const struct sweep_found *f, struct err *e)
 {
     static const char *const states[] = {"pending", "running", "stopped", "ending", "gone"};
+    const struct instance i = shown(f);
     json_t *o = NULL;
 
     if (js_pack(e, &o, "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:b, s:s, s:s}", "cloud", f->account->ops->name,
-                "region", f->i.region, "id", f->i.id, "name", f->i.name, "repository", f->i.repo, "job",
-                (json_int_t)f->i.job_id, "created", (json_int_t)(f->i.created_ms / 1000), "expires",
-                (json_int_t)(f->i.expires_ms / 1000), "state", states[f->i.state], "part", f->i.part ? 1 : 0, "outcome",
-                fate_word(f->fate), "reason", f->why))
+                "region", i.region, "id", i.id, "name", i.name, "repository", i.repo, "job", (json_int_t)i.job_id,
+                "created", (json_int_t)(i.created_ms / 1000), "expires", (json_int_t)(i.expires_ms / 1000), "state",
+                states[i.state], "part", i.part ? 1 : 0, "outcome", fate_word(f->fate), "reason", f->why))
         return -1;
     return json_array_append_new(list, o) == 0 ? 0 : err_set(e, ERR_BUG, "a machine could not be added");
 }
@@ -191,12 +203,15 @@ int sweep_print_json(const struct sweeping *s, struct err *e)
         if (js_pack(e, &o, "{s:s, s:s, s:s}", "cloud", s->errors[i].cloud, "region", s->errors[i].region, "error",
                     s->errors[i].text))
             return -1;
-        (void)json_array_append_new(errors, o);
+        if (json_array_append_new(errors, o) != 0)
+            return err_set(e, ERR_BUG, "an error could not be added");
     }
     if (js_pack(e, &doc, "{s:s, s:b, s:O, s:O}", "deployment", s->deployment, "dry_run", s->dry_run ? 1 : 0, "machines",
                 machines, "errors", errors))
         return -1;
     text = json_dumps(doc, JSON_INDENT(2));
-    (void)puts(text != NULL ? text : "{}");
+    if (text == NULL)
+        return err_set(e, ERR_BUG, "what was found and done could not be written as JSON");
+    (void)puts(text);
     return 0;
 }
