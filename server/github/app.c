@@ -87,6 +87,7 @@ static uint64_t add_hash(uint64_t hash, const char *text)
 static struct pace_call pace_of(const struct github_call *c, int64_t id, bool as_app)
 {
     bool writes = strcmp(c->method, "GET") != 0;
+    bool told = c->scope == GITHUB_SCOPE_CHECKS || c->scope == GITHUB_SCOPE_STATUSES;
     bool runners = c->scope == GITHUB_SCOPE_RUNNERS || c->scope == GITHUB_SCOPE_ORG_RUNNERS;
     uint64_t hash = add_hash(add_hash(add_hash(14695981039346656037U, c->method), c->path), c->body_json);
 
@@ -96,6 +97,7 @@ static struct pace_call pace_of(const struct github_call *c, int64_t id, bool as
                                                              : 0,
                               .who = c->use != GITHUB_FOR_REPORTS ? hash : 0, /* what they say changes meanwhile */
                               .writes = writes,
+                              .contents = told && writes,
                               .registers = runners && strcmp(c->method, "POST") == 0,
                               .as_app = as_app && id != 0,
                               .use = c->use};

@@ -79,6 +79,7 @@ struct pace_call {
     int64_t repo;   /* whose turn is taken */
     uint64_t who;   /* the same for the same call */
     bool writes;    /* not GET */
+    bool contents;  /* writes a check run or a status: what people see */
     bool registers; /* makes a runner: perhaps of a budget of its own */
     bool as_app;    /* by JWT, for an installation: its answer tells nothing of that one's budget */
     enum github_use use;

@@ -4,7 +4,8 @@
  *
  *   in an hour     what x-ratelimit-limit, -remaining and -reset of the answers say
  *   in a minute    900 points: 1 for a reading call, 5 for a writing one; we spend 850 at most, 100 of them at once
- *   contents       80 in a minute, 500 in an hour: check runs and statuses; one at a time (docs, "Best practices")
+ *   contents       80 in a minute, 500 in an hour: check runs and statuses; one at a time (docs, "Best practices"); no
+ *                  tokens, re-runs or redeliveries, which nobody is shown
  *   at once        100 calls
  *
  * The order: what ends machines, then what starts them, then what tells people. Each leaves something for those before
@@ -227,11 +228,6 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static bool is_contents(const struct pace_call *c)
-{
-    return c->writes && c->use == GITHUB_FOR_REPORTS;
-}
-
 static bool is_crowded(const struct installation *in, const struct pace_call *c)
 {
     if (!in->answered)
@@ -241,7 +237,7 @@ static bool is_crowded(const struct installation *in, const struct pace_call *c)
     if (!in->limited)
         return false;
     return in->under_way >= (c->use == GITHUB_FOR_ENDS ? AT_ONCE_ENDS : AT_ONCE) ||
-           (is_contents(c) && in->contents_under_way > 0);
+           (c->contents && in->contents_under_way > 0);
 }
 
 /* Does the hour's limit look like github.com's, where those of the minute hold too? Until it is known, yes. */
@@ -260,7 +256,7 @@ static int64_t wait_of(struct installation *in, const struct pace_call *c, int64
     wait_ms = later(wait_ms, hour_wait_ms(in, c, now_ms));
     if (!is_hosted(in))
         return wait_ms;
-    if (is_contents(c)) {
+    if (c->contents) {
         wait_ms = later(wait_ms, budget_wait_ms(in->minute, &contents, now_ms));
         wait_ms = later(wait_ms, budget_wait_ms(in->hour, &contents, now_ms));
     }
@@ -275,12 +271,12 @@ static void go(struct installation *in, const struct pace_call *c, int64_t now_m
 
     in->used_ms = now_ms;
     in->under_way++;
-    in->contents_under_way += is_contents(c) ? 1 : 0;
+    in->contents_under_way += c->contents ? 1 : 0;
     if (h->known)
         h->remaining--;
     if (u != NULL)
         u->calls++;
-    if (is_contents(c)) {
+    if (c->contents) {
         budget_spend(in->minute, &contents, now_ms);
         budget_spend(in->hour, &contents, now_ms);
     }
@@ -403,7 +399,7 @@ void pace_leave(struct paces *p, const struct pace_call *c, const struct httpc_r
     in = find(p, c->id);
     if (in != NULL) {
         in->under_way--;
-        in->contents_under_way -= is_contents(c) ? 1 : 0;
+        in->contents_under_way -= c->contents ? 1 : 0;
         if (res != NULL && !c->as_app)
             learn(in, c, res, server_now_ms);
         measure(p);

@@ -55,7 +55,8 @@ static struct pace_call ending(int64_t installation, int64_t repo)
 
 static struct pace_call reporting(int64_t installation, int64_t repo)
 {
-    return (struct pace_call){.id = installation, .repo = repo, .writes = true, .use = GITHUB_FOR_REPORTS};
+    return (struct pace_call){
+        .id = installation, .repo = repo, .writes = true, .contents = true, .use = GITHUB_FOR_REPORTS};
 }
 
 /* Seconds it is told to wait; 0 = it went out, and is under way. */
@@ -363,6 +364,29 @@ static void test_github_pace__the_client_sends_nothing_beyond(void **state)
     assert_int_equal(e.retry_after_s, 1);
 }
 
+/* A look at each of a hundred repositories takes a token of its own: that writes nothing that anybody is shown. */
+static void test_github_pace__tokens_for_looks_are_no_contents(void **state)
+{
+    AUTO_GHT struct ghtest t;
+    struct github_call c = {
+        .installation_id = GHT_INSTALLATION, .use = GITHUB_FOR_REPORTS, .method = "GET", .path = "/x"};
+    struct err e;
+    int out = 0;
+
+    (void)state;
+    ght_start(&t, "");
+    ght_answer(&t, 200, "X-RateLimit-Limit: 5000\r\nX-RateLimit-Remaining: 4000\r\nX-RateLimit-Reset: 1700003600\r\n",
+               "{}");
+    for (int i = 0; i < 100; i++) {
+        AUTO_HTTPC_RES struct httpc_res res = HTTPC_RES_INIT;
+
+        c.repo_id = i + 1;
+        out += github_call(t.github, &c, &res, &e) == 0 ? 1 : 0;
+        clock_test_advance(500);
+    }
+    assert_int_equal(out, 100);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(test_github_pace__##name, setup, teardown)
 
 int main(void)
@@ -384,6 +408,7 @@ int main(void)
         T(a_hundred_calls_at_once_are_never_passed),
         T(a_refusal_all_the_same_makes_it_slower),
         T(the_client_sends_nothing_beyond),
+        T(tokens_for_looks_are_no_contents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
