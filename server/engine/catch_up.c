@@ -110,6 +110,7 @@ static int note_delivery(struct store_tx *t, struct page_step *s, const struct g
 
 #define ELSEWHERE "elsewhere" /* what stands as the log's problem while others answer, and when it has no end */
 #define ENDLESS "endless"
+#define EXPIRED "expired" /* its page was gone: readings began anew */
 
 /* The reading is over: from now on it is enough to read down to where it began. */
 static int complete(struct store_tx *t, struct page_step *s, struct err *e)
@@ -119,6 +120,8 @@ static int complete(struct store_tx *t, struct page_step *s, struct err *e)
                    : s->log.alien > 0 && s->log.ours == 0 ? ELSEWHERE
                                                           : "");
     s->log.mark_ms = s->log.top_ms > s->log.mark_ms ? s->log.top_ms : s->log.mark_ms;
+    if (s->log.mark_ms > s->page->now_ms) /* a time to come, of a clock that was wrong */
+        s->log.mark_ms = s->page->now_ms;
     s->log.cursor[0] = '\0';
     s->log.top_ms = s->log.lowest_id = s->log.pages = 0;
     return store_missed_read(t, e);
@@ -139,7 +142,7 @@ static int page_tx(struct store_tx *t, void *arg, struct err *e)
         const struct github_delivery *d = &s->page->items[i];
 
         if (s->log.pages == 1 && d->delivered_ms > s->log.top_ms)
-            s->log.top_ms = d->delivered_ms;
+            s->log.top_ms = d->delivered_ms < s->page->now_ms ? d->delivered_ms : s->page->now_ms;
         if (s->log.lowest_id == 0 || d->id < s->log.lowest_id)
             s->log.lowest_id = d->id;
         if (note_delivery(t, s, d, e))
@@ -157,10 +160,11 @@ static void judge_page(struct page_step *s)
     const struct store_log *l = &s->r->log;
     const struct github_deliveries *p = s->page;
     int64_t floor_ms = p->now_ms - BACK_MS, lowest = INT64_MAX, oldest = INT64_MAX;
+    int64_t mark_ms = l->mark_ms < p->now_ms ? l->mark_ms : p->now_ms;
     bool first = l->cursor[0] == '\0';
 
-    if (l->mark_ms - OVERLAP_MS > floor_ms)
-        floor_ms = l->mark_ms - OVERLAP_MS;
+    if (mark_ms - OVERLAP_MS > floor_ms)
+        floor_ms = mark_ms - OVERLAP_MS;
     for (size_t i = 0; i < p->n; i++) {
         lowest = p->items[i].id < lowest ? p->items[i].id : lowest;
         oldest = p->items[i].delivered_ms < oldest ? p->items[i].delivered_ms : oldest;
@@ -185,7 +189,7 @@ static void tell_elsewhere(const struct store_log *before, const struct store_lo
 
 static bool is_unreadable(const struct store_log *l)
 {
-    return l->problem[0] != '\0' && strcmp(l->problem, ELSEWHERE) != 0;
+    return l->problem[0] != '\0' && strcmp(l->problem, ELSEWHERE) != 0 && strcmp(l->problem, EXPIRED) != 0;
 }
 
 static int store_page(struct round *r, const struct github_deliveries *page, struct err *e)
@@ -219,26 +223,52 @@ static int store_page(struct round *r, const struct github_deliveries *page, str
 
 /* --- a reading that fails ----------------------------------------------------------------------------------------- */
 
+struct unread {
+    const struct store_log *log;
+    bool tell_expired;
+};
+
 static int put_log_tx(struct store_tx *t, void *arg, struct err *e)
 {
-    return store_log_put(t, arg, e);
+    const struct unread *u = arg;
+
+    if (u->tell_expired &&
+        store_event_add(
+            t, clock_now_ms(), 0, NULL, "deliveries.expired",
+            "GitHub does not know the place any more at which the reading of its delivery log was to go on: "
+            "it begins anew; where that comes again, lost events are found by looking at repositories",
+            e))
+        return -1;
+    return store_log_put(t, u->log, e);
 }
 
-/* It cannot be read at all, or its page is gone: the reading begins anew another time. Said when it was otherwise. */
+/* Said when it was otherwise. */
+static void tell_unreadable(const char *problem, bool told, const struct err *cause)
+{
+    bool expired = strcmp(problem, EXPIRED) == 0;
+
+    metric_add(&readings, expired ? EXPIRED : "unreadable", 1);
+    if (told)
+        return;
+    if (expired)
+        log_warn(EV("deliveries.expired"), FE(cause), FS("reason", "the reading of GitHub's log begins anew"));
+    else
+        log_warn(EV("deliveries.unreadable"), FE(cause),
+                 FS("reason", "events that are lost are found by looking at repositories instead"));
+}
+
+/* It cannot be read at all, or its page is gone: the reading begins anew another time. */
 static int unreadable(struct round *r, const struct err *cause, struct err *e)
 {
-    bool told = strcmp(r->log.problem, err_kind_name(cause->kind)) == 0;
     bool expired = r->log.cursor[0] != '\0' && (cause->kind == ERR_INVALID || cause->kind == ERR_GONE);
+    const char *problem = expired ? EXPIRED : err_kind_name(cause->kind);
+    bool told = strcmp(r->log.problem, problem) == 0;
+    struct unread u = {&r->log, expired && !told};
 
-    metric_add(&readings, expired ? "expired" : "unreadable", 1);
     r->log.cursor[0] = '\0';
-    if (!expired) {
-        (void)snprintf(r->log.problem, sizeof(r->log.problem), "%s", err_kind_name(cause->kind));
-        if (!told)
-            log_warn(EV("deliveries.unreadable"), FE(cause),
-                     FS("reason", "events that are lost are found by looking at repositories instead"));
-    }
-    return workers_write(r->g, put_log_tx, &r->log, e);
+    (void)snprintf(r->log.problem, sizeof(r->log.problem), "%s", problem);
+    tell_unreadable(problem, told, cause);
+    return workers_write(r->g, put_log_tx, &u, e);
 }
 
 /* *passing: it failed, and may work in a while. Outcome of the round's reading otherwise in r. */
@@ -423,6 +453,8 @@ int catch_up_deliveries(struct engine *g, const struct task *task, struct task_n
         later(task, &cause, next);
         return 0;
     }
+    if (stop)
+        log_warn(EV("deliveries.unasked"), FE(&cause));
     now_ms = clock_now_ms();
     next->due_ms = now_ms + (is_unreadable(&r.log) ? REACH_AGAIN_MS : CATCH_UP_EVERY_MS);
     if (r.log.cursor[0] != '\0' || (due_ms >= 0 && due_ms < now_ms + CATCH_UP_SOON_MS && !stop))

@@ -38,6 +38,15 @@ static int64_t missed(struct bed *w, int64_t job, const char *action, int status
     return job;
 }
 
+/* What is asked for is accepted, and for long no attempt of it stands in the log: one that failed is asked for sooner.
+ */
+static void redeliveries_are_slow(struct bed *w)
+{
+    sim_http_fault(sim_github_http(w->gh),
+                   &(struct sim_fault){
+                       .op = SIM_GH_REDELIVER, .kind = SIM_FAULT_STATUS, .status = 202, .body = "{}", .next = 1000});
+}
+
 /* Statements are kept by their text's address: each is a literal. */
 #define EVENTS(w, kind, job_id)                                                                                        \
     bed_number((w), "SELECT count(*) FROM event WHERE kind = '" kind "' AND job_id = $1", (job_id))
@@ -60,12 +69,13 @@ static void test_catch_up__what_nobody_answered_is_asked_for_once_and_anew_only_
     struct bed *w = *state;
 
     assert_true(bed_settle(w));
+    redeliveries_are_slow(w);
     (void)missed(w, bed_create_job(w, &(struct sim_job_spec){0}, "cirun-gpu"), "queued", 502);
     bed_pass_by(w, 5 * MINUTE, MINUTE);
     assert_int_equal(asked_again(w), 1);
     bed_pass_by(w, 8 * MINUTE, MINUTE);
     assert_int_equal(asked_again(w), 1);
-    bed_pass_by(w, 8 * MINUTE, MINUTE); /* it did not come: there is no hook */
+    bed_pass_by(w, 8 * MINUTE, MINUTE); /* it did not come */
     assert_int_equal(asked_again(w), 2);
 }
 
@@ -180,6 +190,7 @@ static void test_catch_up__what_is_older_than_three_days_is_left_and_what_is_you
     struct sim_attempt old = {id, "queued", 0, false, clock_now_ms() - 3 * DAY - MINUTE};
     struct sim_attempt young = {other, "queued", 0, false, clock_now_ms() - 3 * DAY + 2 * HOUR};
 
+    redeliveries_are_slow(w);
     assert_true(sim_github_attempt(w->gh, &old, NULL));
     assert_true(sim_github_attempt(w->gh, &young, NULL));
     bed_pass_by(w, 10 * MINUTE, MINUTE);
@@ -297,6 +308,48 @@ static void test_catch_up__a_log_without_end_is_read_to_a_thousand_pages(void **
     assert_true(bed_number(w, "SELECT mark_ms FROM delivery_log WHERE id = 1 OR $1 = 1", 0) > 0);
 }
 
+/* The first page is GitHub's to give, and the place of the second one it does not know: again and again. */
+static void test_catch_up__a_place_in_the_log_that_is_gone_each_time_is_told_once(void **state)
+{
+    struct bed *w = *state;
+    int64_t id;
+
+    bed_down(w);
+    id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-gpu");
+    for (int i = 0; i < 3100; i++)
+        (void)missed(w, id, "x", 202);
+    bed_up(w);
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0;
+             k < 200 && bed_number(w, "SELECT count(*) FROM delivery_log WHERE cursor <> '' AND $1 = 0", 0) == 0; k++)
+            bed_pass(w, 5 * 1000);
+        sim_http_fault(
+            sim_github_http(w->gh),
+            &(struct sim_fault){.op = SIM_GH_DELIVERIES, .kind = SIM_FAULT_STATUS, .status = 422, .next = 1});
+        for (int k = 0;
+             k < 20 && bed_number(w, "SELECT count(*) FROM delivery_log WHERE cursor <> '' AND $1 = 0", 0) == 1; k++)
+            bed_pass(w, 5 * 1000);
+    }
+    assert_int_equal(EVENTS(w, "deliveries.expired", 0), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM delivery_log WHERE problem = 'expired' AND $1 = 0", 0), 1);
+    assert_int_equal(bed_number(w, "SELECT mark_ms FROM delivery_log WHERE id = 1 OR $1 = 1", 0), 0);
+    bed_pass_by(w, 10 * MINUTE, 10 * 1000); /* and no later than ever when it is there again */
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM delivery_log WHERE problem <> 'expired' AND $1 = 0", 0), 1);
+    assert_true(bed_number(w, "SELECT mark_ms FROM delivery_log WHERE id = 1 OR $1 = 1", 0) > 0);
+}
+
+static void test_catch_up__a_delivery_of_a_time_to_come_hides_none_that_is_missed_later(void **state)
+{
+    struct bed *w = *state;
+    struct sim_attempt a = {.action = "waiting", .status_code = 202, .at_ms = clock_now_ms() + 30 * DAY};
+
+    assert_true(bed_settle(w));
+    a.job_id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-gpu");
+    assert_true(sim_github_attempt(w->gh, &a, NULL));
+    bed_pass_by(w, 6 * MINUTE, MINUTE);
+    assert_true(bed_number(w, "SELECT mark_ms FROM delivery_log WHERE id = 1 OR $1 = 1", 0) <= clock_now_ms());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
@@ -314,6 +367,8 @@ int main(void)
         TEST(test_catch_up__a_long_log_is_read_to_its_end_and_asked_for_from_its_oldest_on),
         TEST(test_catch_up__a_reading_that_fails_half_way_goes_on_there_and_moves_no_mark_before_its_end),
         TEST(test_catch_up__a_log_that_cannot_be_read_is_left_for_an_hour_while_the_looks_go_on),
+        TEST(test_catch_up__a_place_in_the_log_that_is_gone_each_time_is_told_once),
+        TEST(test_catch_up__a_delivery_of_a_time_to_come_hides_none_that_is_missed_later),
         TEST(test_catch_up__a_log_that_repeats_itself_is_not_read_for_ever),
         TEST(test_catch_up__a_log_without_end_is_read_to_a_thousand_pages),
     };
