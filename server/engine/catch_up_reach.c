@@ -149,7 +149,6 @@ struct closing {
     bool told;       /* an event says that something has changed: what waits is tried now, whatever was known */
     bool was_closed; /* out */
     bool more;       /* out: there are jobs left to tell */
-    int64_t after;   /* in the second pass */
 };
 
 static int close_job(struct store_tx *t, const struct closing *c, int64_t id, int64_t now_ms, struct err *e)
@@ -193,55 +192,58 @@ static int close_tx(struct store_tx *t, void *arg, struct err *e)
 /* --- jobs and machines that wait: their turn is now ----------------------------------------------------------------
  */
 
-static int jobs_tx(struct store_tx *t, void *arg, struct err *e)
+static int wake_jobs_tx(struct store_tx *t, const struct closing *c, int64_t now_ms, struct err *e)
 {
-    struct closing *c = arg;
-    int64_t ids[BATCH], now_ms = clock_now_ms();
+    int64_t ids[BATCH], after = 0;
     char subject[24];
     size_t n;
 
-    if (store_task_renew(t, c->task, now_ms + LEASE_MS, e) ||
-        store_reach_undecided(t, c->installation_id, c->repo_id, c->after, ids, BATCH, &n, e))
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        (void)snprintf(subject, sizeof(subject), "%lld", (long long)ids[i]);
-        if (store_task_put(t, TASK_JOB, subject, TASK_DECIDE, now_ms, e))
-            return -1;
-    }
-    c->more = n == BATCH;
-    c->after = n > 0 ? ids[n - 1] : c->after;
-    return 0;
-}
-
-static int wake_jobs(struct closing *c, struct err *e)
-{
-    c->after = 0;
     do {
-        if (workers_write(c->g, jobs_tx, c, e))
+        if (store_reach_undecided(t, c->installation_id, c->repo_id, after, ids, BATCH, &n, e))
             return -1;
-    } while (c->more);
+        for (size_t i = 0; i < n; i++) {
+            (void)snprintf(subject, sizeof(subject), "%lld", (long long)ids[i]);
+            if (store_task_put(t, TASK_JOB, subject, TASK_DECIDE, now_ms, e))
+                return -1;
+            after = ids[i];
+        }
+    } while (n == BATCH);
     return 0;
 }
 
+static int wake_machines_tx(struct store_tx *t, const struct closing *c, int64_t now_ms, struct err *e)
+{
+    store_machine_name names[BATCH], after = "";
+    size_t n;
+
+    do {
+        if (store_reach_unlaunched(t, c->installation_id, c->repo_id, after, names, BATCH, &n, e))
+            return -1;
+        for (size_t i = 0; i < n; i++) {
+            if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
+                return -1;
+            memcpy(after, names[i], sizeof(after));
+        }
+    } while (n == BATCH);
+    return 0;
+}
+
+/* Whoever waits is woken in the transaction that opens it: once it is open nobody would do it later. */
 static int open_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct closing *c = arg;
-    store_machine_name names[BATCH];
     int64_t now_ms = clock_now_ms();
     struct store_reach before;
     char repos[32];
-    size_t n;
 
-    if (store_reach_get(t, c->id, &before, e) || store_reach_put(t, c->id, &c->now, e) ||
-        store_reach_unlaunched(t, c->installation_id, c->repo_id, names, BATCH, &n, e))
+    if (store_task_renew(t, c->task, now_ms + LEASE_MS, e) || store_reach_get(t, c->id, &before, e) ||
+        store_reach_put(t, c->id, &c->now, e))
         return -1;
     c->was_closed = before.closed;
     if (!before.closed && !c->told) /* a refusal had another cause: whoever was refused waits as he decided */
         return 0;
-    for (size_t i = 0; i < n; i++) {
-        if (store_task_put(t, TASK_MACHINE, names[i], TASK_LAUNCH, now_ms, e))
-            return -1;
-    }
+    if (wake_machines_tx(t, c, now_ms, e) || wake_jobs_tx(t, c, now_ms, e))
+        return -1;
     (void)snprintf(repos, sizeof(repos), "s%lld", (long long)c->installation_id);
     if (before.closed && c->repo_id == 0 && store_task_put(t, TASK_CATCH_UP, repos, TASK_CHECK, now_ms, e))
         return -1;
@@ -250,13 +252,22 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
 
 static int set_open(struct closing *c, struct err *e)
 {
-    if (workers_write(c->g, open_tx, c, e) || ((c->was_closed || c->told) && wake_jobs(c, e)))
+    if (workers_write(c->g, open_tx, c, e))
         return -1;
     if (c->was_closed) {
         metric_add(&closings, "opened", 1);
         log_info(EV("installation.opened"), FS("subject", c->id));
     }
     return 0;
+}
+
+/* Those that are yet to be decided, so that they are told why they wait; each would be in its own time. */
+static int tell_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct closing *c = arg;
+    int64_t now_ms = clock_now_ms();
+
+    return store_task_renew(t, c->task, now_ms + LEASE_MS, e) || wake_jobs_tx(t, c, now_ms, e) ? -1 : 0;
 }
 
 static int set_closed(struct closing *c, struct err *e)
@@ -275,7 +286,7 @@ static int set_closed(struct closing *c, struct err *e)
         return 0;
     metric_add(&closings, "closed", 1);
     log_warn(EV("installation.closed"), FS("subject", c->id), FS("reason", c->now.reason));
-    return wake_jobs(c, e);
+    return workers_write(c->g, tell_tx, c, e);
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */

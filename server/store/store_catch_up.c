@@ -387,15 +387,15 @@ static int read_name(void *arg, const struct db_val *c, size_t n, struct err *e)
 }
 
 /* 2 = BOOTING: before it, WANTED and LAUNCHING. */
-int store_reach_unlaunched(struct store_tx *t, int64_t installation_id, int64_t repo_id, store_machine_name *names,
-                           size_t max, size_t *n, struct err *e)
+int store_reach_unlaunched(struct store_tx *t, int64_t installation_id, int64_t repo_id, const char *after,
+                           store_machine_name *names, size_t max, size_t *n, struct err *e)
 {
     struct name_list l = {names, 0};
 
     if (tx_read(t,
                 "SELECT name FROM machine WHERE state < 6 AND state < 2 AND installation_id = $1"
-                " AND (repo_id = $2 OR $2 = 0) ORDER BY name LIMIT $3",
-                VALS(DB_I(installation_id), DB_I(repo_id), DB_I((int64_t)max)), read_name, &l, e))
+                " AND (repo_id = $2 OR $2 = 0) AND name > $3 ORDER BY name LIMIT $4",
+                VALS(DB_I(installation_id), DB_I(repo_id), DB_S(after), DB_I((int64_t)max)), read_name, &l, e))
         return -1;
     *n = l.n;
     return 0;

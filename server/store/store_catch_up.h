@@ -101,14 +101,14 @@ struct store_reach {
 int store_reach_get(struct store_tx *t, const char *id, struct store_reach *out, struct err *e) MUST_USE;
 int store_reach_put(struct store_tx *t, const char *id, const struct store_reach *r, struct err *e) MUST_USE;
 int store_reach_drop(struct store_tx *t, const char *id, struct err *e) MUST_USE;
-/* At most max, by id; repo_id 0 = of all its repositories. Jobs that want a machine and have none; jobs that are yet to
- * be decided (their tasks wait); machines that are not launched yet. */
+/* At most max, by id (name), those above `after`; repo_id 0 = of all its repositories. Jobs that want a machine and
+ * have none; jobs that are yet to be decided (their tasks wait); machines that are not launched yet. */
 int store_reach_wanting(struct store_tx *t, int64_t installation_id, int64_t repo_id, int64_t *jobs, size_t max,
                         size_t *n, struct err *e) MUST_USE;
 int store_reach_undecided(struct store_tx *t, int64_t installation_id, int64_t repo_id, int64_t after, int64_t *jobs,
                           size_t max, size_t *n, struct err *e) MUST_USE;
 typedef char store_machine_name[64];
-int store_reach_unlaunched(struct store_tx *t, int64_t installation_id, int64_t repo_id, store_machine_name *names,
-                           size_t max, size_t *n, struct err *e) MUST_USE;
+int store_reach_unlaunched(struct store_tx *t, int64_t installation_id, int64_t repo_id, const char *after,
+                           store_machine_name *names, size_t max, size_t *n, struct err *e) MUST_USE;
 
 #endif

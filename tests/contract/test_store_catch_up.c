@@ -273,11 +273,14 @@ static void test_store_catch_up__what_waits_of_an_installation_or_a_repository_i
     put_machine(t, "muster-a", 11, M_WANTED);
     put_machine(t, "muster-b", 12, M_LAUNCHING);
     put_machine(t, "muster-c", 12, M_BOOTING);
-    assert_ok(store_reach_unlaunched(t, 7, 0, names, 4, &n, &e), e);
+    assert_ok(store_reach_unlaunched(t, 7, 0, "", names, 4, &n, &e), e);
     assert_int_equal(n, 2);
     assert_string_equal(names[0], "muster-a");
     assert_string_equal(names[1], "muster-b");
-    assert_ok(store_reach_unlaunched(t, 7, 11, names, 4, &n, &e), e);
+    assert_ok(store_reach_unlaunched(t, 7, 0, "muster-a", names, 4, &n, &e), e);
+    assert_int_equal(n, 1);
+    assert_string_equal(names[0], "muster-b");
+    assert_ok(store_reach_unlaunched(t, 7, 11, "", names, 4, &n, &e), e);
     assert_int_equal(n, 1);
     assert_ok(store_active_machines(t, 12, &ids[0], &e), e);
     assert_int_equal(ids[0], 2);
