@@ -26,6 +26,11 @@ LIB_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c provide
 SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh tests/*/test_*.py)
+# ThreadSanitizer has something to look at where threads meet.
+ifeq ($(SAN),thread)
+TEST_SRC := $(filter-out tests/unit/%,$(TEST_SRC)) $(shell grep -l pthread tests/unit/test_*.c)
+TEST_SCRIPTS :=
+endif
 TOOL_SRC := $(wildcard tests/sim/*_main.c tests/bench/*_main.c tests/conformance/*_main.c tests/e2e/*_main.c)
 CHAOS_SRC := $(wildcard tests/chaos/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -33,7 +38,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
 TOOLS := $(patsubst tests/%_main.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
-REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
+REPLAYS := $(if $(filter thread,$(SAN)),,$(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC)))
 
 .PHONY: all deps docs test chaos test-openstack lint format demo kills soak bench fuzz check-all install clean help
 .SECONDARY: $(GEN)
@@ -94,7 +99,7 @@ $(B)/preload.so: tests/preload/preload.c tests/preload/shim.h
 
 build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS) $(B)/tests/chaos/chaos $(B)/preload.so
 
-test: lint build-tests ## lint, unit, contract and end-to-end tests
+test: $(if $(SAN),,lint) build-tests ## lint, unit, contract and end-to-end tests
 	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
 
 chaos: $(B)/tests/chaos/chaos ## SEEDS=10000 simulated worlds, each with its own faults and kills; FIRST=1
