@@ -117,7 +117,7 @@ void reach_doubt(struct engine *g, int64_t installation_id, const struct err *re
 void reach_doubt_repo(struct engine *g, int64_t installation_id, int64_t repo_id, const struct err *refusal)
 {
     reach_doubt(g, installation_id, refusal);
-    if (refusal->kind == ERR_AUTH || refusal->kind == ERR_GONE)
+    if (repo_id != 0 && (refusal->kind == ERR_AUTH || refusal->kind == ERR_GONE))
         doubt(g, 'r', repo_id);
 }
 

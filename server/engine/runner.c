@@ -86,7 +86,7 @@ int runner_config(struct engine *g, struct machine *m, struct secret **jit, bool
     if (!*wanted)
         return 0;
     if (make(g, m, jit, e)) {
-        reach_doubt(g, m->installation_id, e);
+        reach_doubt_repo(g, m->installation_id, machine_is_org(m) ? 0 : m->repo_id, e);
         return err_wrap(e, "runner configuration for %s", m->name);
     }
     return seal(g, m, *jit, e);
