@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* schema.c, machine_room: literally. */
-#define COUNTS "state < 6 AND (state > 0 OR round = 0)"
+#define COUNTS "state < 6 AND (state > 0 OR round = 0) AND (state <> 5 OR launched_ms > 0 OR taken_job_id > 0)"
 #define MINUTE_MS (60 * 1000)
 
 /* 4 = BUSY: schema.c. */

@@ -86,6 +86,19 @@ static void next_is(struct store_tx *t, int64_t most, int64_t repo_id, const cha
     assert_string_equal(got, key);
 }
 
+static void launched(struct store_tx *t, const char *name, enum machine_state state)
+{
+    AUTO_MACHINE struct machine m = {0};
+    bool found, changed;
+    struct err e;
+
+    assert_ok(store_machine_get(t, name, &m, &found, &e), e);
+    assert_true(found);
+    m.launched_ms = NOW;
+    assert_ok(store_machine_update(t, &m, state, &changed, &e), e);
+    assert_true(changed);
+}
+
 static void test_store_room__what_may_exist_or_cost_counts_and_nothing_else(void **state)
 {
     struct hand *h = *state;
@@ -99,6 +112,8 @@ static void test_store_room__what_may_exist_or_cost_counts_and_nothing_else(void
     add_machine(t, (struct spec){"d", 2, M_BUSY, 0, NOW, 0, 0});
     add_machine(t, (struct spec){"e", 2, M_ENDING, 1, NOW, 0, 0});
     add_machine(t, (struct spec){"f", 2, M_GONE, 0, NOW, 0, 0});
+    add_machine(t, (struct spec){"g", 1, M_ENDING, 0, NOW, 0, 0}); /* only its runner is to go */
+    launched(t, "e", M_ENDING);
     assert_ok(store_room(t, 1, NOW, 0, &r, &e), e);
     assert_int_equal(r.machines, 4);
     assert_int_equal(r.of_repo, 2);

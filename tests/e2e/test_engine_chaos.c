@@ -153,7 +153,10 @@ static void check_now(struct chaos *c)
              "machines on their way and room that is waited for are not as many as jobs that wait",
              l.b.supply - l.b.surplus - l.b.demand);
     }
-    n = number(c, "SELECT count(*) FROM machine WHERE state < 6 AND (state > 0 OR round = 0) AND $1 = 0", 0);
+    n = number(c,
+               "SELECT count(*) FROM machine WHERE state < 6 AND (state > 0 OR round = 0)"
+               " AND (state <> 5 OR launched_ms > 0 OR taken_job_id > 0) AND $1 = 0",
+               0);
     hold(c, !c->limited || n <= MOST, "there are more machines than were ever allowed", n);
     n = number(c,
                "SELECT count(*) FROM machine WHERE state < 6 AND $1 = 0 AND NOT EXISTS"
