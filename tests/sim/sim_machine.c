@@ -115,6 +115,7 @@ static int64_t about(struct sim_machines *ms, int base_ms)
 static void assigned(void *arg, int64_t runner_id, int64_t job_id)
 {
     struct machine *m = arg;
+    bool gone;
 
     if (job_id == 0) { /* the runner was removed: it ends, and the machine with it */
         if (advance(m, ON_LINE, OFF) || advance(m, WORKING, OFF))
@@ -123,7 +124,10 @@ static void assigned(void *arg, int64_t runner_id, int64_t job_id)
     }
     lock(m->all);
     m->runner_id = runner_id;
+    gone = m->phase == OFF;
     unlock(m->all);
+    if (gone) /* taken away before it heard of its job */
+        sim_github_runner_lost(m->all->conf.github, runner_id);
     if (advance(m, ON_LINE, WORKING))
         sim_timer_after(m->all->timer, about(m->all, m->all->conf.work_ms), work_done, m->all, (int64_t)m->index);
 }
@@ -144,6 +148,7 @@ static void go_on_line(struct sim_machines *ms, struct machine *m)
 {
     struct err e;
     int64_t id = 0;
+    bool gone;
 
     if (!advance(m, BOOTING, ON_LINE)) /* before the call: the assignment may come during it */
         return;
@@ -156,10 +161,13 @@ static void go_on_line(struct sim_machines *ms, struct machine *m)
     }
     lock(ms);
     m->runner_id = id;
+    gone = m->phase == OFF;
     ms->stats.online++;
     free(m->jit);
     m->jit = NULL;
     unlock(ms);
+    if (gone) /* taken away before it knew its runner */
+        sim_github_runner_lost(ms->conf.github, id);
     if (ms->conf.idle_ms > 0)
         sim_timer_after(ms->timer, ms->conf.idle_ms, idle_over, ms, (int64_t)m->index);
 }
