@@ -13,7 +13,7 @@ WARN := -std=c11 -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wformat
 	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
 	-Wnull-dereference -Wimplicit-fallthrough
 HARDEN := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
-OPT ?= -O2 -g
+OPT ?= $(if $(SAN),-O1,-O2) -g
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"'
 CFLAGS = $(WARN) $(OPT) $(HARDEN) $(SANFLAGS) $(shell pkg-config --cflags $(PKGS))
