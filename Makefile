@@ -28,7 +28,8 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/tes
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh tests/*/test_*.py)
 # ThreadSanitizer has something to look at where threads meet.
 ifeq ($(SAN),thread)
-TEST_SRC := $(filter-out tests/unit/%,$(TEST_SRC)) $(shell grep -l pthread tests/unit/test_*.c)
+TEST_SRC := $(filter-out tests/unit/% tests/contract/%,$(TEST_SRC)) \
+	$(shell grep -l pthread tests/unit/test_*.c tests/contract/test_*.c)
 TEST_SCRIPTS :=
 endif
 TOOL_SRC := $(wildcard tests/sim/*_main.c tests/bench/*_main.c tests/conformance/*_main.c tests/e2e/*_main.c)
