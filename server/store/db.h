@@ -52,6 +52,9 @@ struct db_driver {
     /* url as in MUSTER_STORE. ERR_INVALID: one sentence a person can act on (path, permission, disk, not a database).
      * Nothing is changed in a database that exists, until the first begin. */
     int (*open)(const char *url, struct db **out, struct err *e);
+    /* Another connection to what `first` has open, from any thread; never makes anything. ERR_RETRY: it is not there
+     * any more. */
+    int (*open_again)(const struct db *first, struct db **out, struct err *e);
     /* Was it found damaged, by any statement so far? Nothing mends that but a backup. NULL = cannot be. */
     bool (*damaged)(const struct db *d);
     /* How large it is; NULL = cannot be told. */

@@ -299,16 +299,23 @@ static void log_path(const struct db *d, char out[PATH_MAX])
 
 /* A file that was deleted or moved away can be written as long as it is open, and nobody would ever find it again:
  * nothing may be acknowledged. Put back, it goes on. */
+static int check_file(const struct db *d, struct err *e)
+{
+    if (file_id_is(d->path, d->file))
+        return 0;
+    return err_set(e, ERR_RETRY,
+                   "database %s was deleted or moved while muster runs: put it back, or stop muster and restore a "
+                   "backup",
+                   d->path);
+}
+
 static int check_files(const struct db *d, struct err *e)
 {
     char log[PATH_MAX];
 
+    if (check_file(d, e))
+        return -1;
     log_path(d, log);
-    if (!file_id_is(d->path, d->file))
-        return err_set(e, ERR_RETRY,
-                       "database %s was deleted or moved while muster runs: put it back, or stop muster and restore a "
-                       "backup",
-                       d->path);
     if (d->log.ino != 0 && !file_id_is(log, d->log))
         return err_set(
             e, ERR_RETRY,
@@ -473,6 +480,24 @@ static int sqlite_open(const char *url, struct db **out, struct err *e)
     return 0;
 }
 
+/* A new file under its name would make SQLite take the log beside it for a leftover, and delete it. */
+static int sqlite_open_again(const struct db *first, struct db **out, struct err *e)
+{
+    struct db *d;
+
+    if (check_file(first, e))
+        return -1;
+    d = mem_zalloc(sizeof(*d));
+    d->path = mem_strdup(first->path);
+    d->file = first->file;
+    if (open_handle(d, e)) {
+        sqlite_close(d);
+        return -1;
+    }
+    *out = d;
+    return 0;
+}
+
 static bool sqlite_damaged(const struct db *d)
 {
     return d->damaged;
@@ -529,6 +554,7 @@ const struct db_driver db_sqlite = {
     .lock = file_lock,
     .unlock = file_unlock,
     .open = sqlite_open,
+    .open_again = sqlite_open_again,
     .damaged = sqlite_damaged,
     .size = sqlite_size,
     .name = sqlite_name,

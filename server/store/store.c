@@ -394,7 +394,7 @@ static int take_reader(struct store *s, struct db **out, struct err *e)
     else
         s->n_readers++;
     pthread_mutex_unlock(&s->mu);
-    if (db == NULL && s->drv->open(s->url, &db, e)) {
+    if (db == NULL && s->drv->open_again(s->writer, &db, e)) {
         return_reader(s, NULL);
         pthread_mutex_lock(&s->mu);
         if (e->kind == ERR_INVALID) /* not for want of descriptors or room: the next commit may know better */

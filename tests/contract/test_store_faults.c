@@ -102,6 +102,33 @@ static void test_store_faults__one_that_is_moved_and_put_back_goes_on(void **sta
     assert_false(has(h, "meanwhile-0"));
 }
 
+static int look_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    (void)t;
+    (void)arg;
+    (void)e;
+    return 0;
+}
+
+/* Its log holds what was acknowledged: it would go, were the file made anew under its name. */
+static void test_store_faults__who_reads_while_it_is_moved_makes_no_other_one_in_its_place(void **state)
+{
+    struct hand *h = *state;
+    char away[128];
+    struct err e;
+
+    (void)snprintf(away, sizeof(away), "%s.away", h->path);
+    assert_ok(put(h, "before", &e), e);
+    assert_int_equal(rename(h->path, away), 0);
+    assert_fails(store_read(h->s, look_tx, NULL, &e), ERR_RETRY, "was deleted or moved while muster runs", e);
+    assert_int_equal(access(h->path, F_OK), -1);
+    assert_int_equal(rename(away, h->path), 0);
+    assert_ok(store_read(h->s, look_tx, NULL, &e), e);
+    assert_ok(put(h, "after", &e), e);
+    hand_reopen(h);
+    assert_true(has(h, "before-0") && has(h, "after-0"));
+}
+
 static void test_store_faults__another_database_in_its_place_is_not_taken_for_it(void **state)
 {
     struct hand *h = *state;
@@ -288,6 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_database_is_not_written_any_more, setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_faults__one_that_is_moved_and_put_back_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__who_reads_while_it_is_moved_makes_no_other_one_in_its_place,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_store_faults__another_database_in_its_place_is_not_taken_for_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_log_is_noticed_and_saved_by_a_restart, setup,
