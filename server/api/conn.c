@@ -141,15 +141,21 @@ void conn_expire(struct conn_table *t, int64_t now_ms, void (*give_up)(struct co
     }
 }
 
+bool conn_shed_idle(struct conn_table *t, int64_t now_ms)
+{
+    if (t->lists[CONN_IDLE].head == NULL)
+        return false;
+    conn_shut(t, t->lists[CONN_IDLE].head, now_ms);
+    return true;
+}
+
 void conn_make_room(struct conn_table *t, int64_t now_ms)
 {
     struct conn *oldest = t->lists[CONN_RECEIVING].head;
 
-    if (t->n < t->limit)
+    if (t->n < t->limit || conn_shed_idle(t, now_ms))
         return;
-    if (t->lists[CONN_IDLE].head != NULL)
-        conn_shut(t, t->lists[CONN_IDLE].head, now_ms);
-    else if (oldest != NULL && now_ms - oldest->since_ms >= MIN_PATIENCE_MS)
+    if (oldest != NULL && now_ms - oldest->since_ms >= MIN_PATIENCE_MS)
         conn_shut(t, oldest, now_ms);
 }
 

@@ -56,6 +56,8 @@ void conn_expire(struct conn_table *t, int64_t now_ms, void (*give_up)(struct co
 /* Once a second: shut down those whose client has said its last word without finishing a request. libmicrohttpd misses
  * the end of the stream when it comes together with the last bytes: a short read lets it wait for an edge that was. */
 void conn_sweep(struct conn_table *t, int64_t now_ms);
+/* Whoever asks for nothing for longest leaves. False: nobody does. */
+bool conn_shed_idle(struct conn_table *t, int64_t now_ms);
 /* The table is full: whoever kept us waiting longest leaves. */
 void conn_make_room(struct conn_table *t, int64_t now_ms);
 /* Stopping: shut down those that ask for nothing. */

@@ -276,6 +276,13 @@ int listener_rest_ms(const struct listener *l)
     return l->was_full ? 0 : RECHECK_MS;
 }
 
+bool listener_is_deaf(const struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+    return l->mhd != NULL && l->fd >= 0 && l->conns.n > 0 && l->conns.n < l->conns.limit && poll(&p, 1, 0) == 1;
+}
+
 void listener_quiesce(struct listener *l)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};

@@ -31,6 +31,9 @@ void listener_close(struct listener *l); /* also one that was never opened (zero
 
 /* Serve what is ready, without waiting. */
 void listener_run(struct listener *l);
+/* Somebody waits to be accepted, and listener_run did not: there was no descriptor, and libmicrohttpd listens again
+ * only when one of its connections has ended. */
+bool listener_is_deaf(const struct listener *l);
 /* How long may it rest when nothing happens? 0 = there is more to do, -1 = for ever. */
 int listener_rest_ms(const struct listener *l);
 /* Take everybody in who already knocked, then accept no more. */

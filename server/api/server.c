@@ -279,6 +279,8 @@ static void turn(struct api_server *s, int timeout_ms)
         conn_sweep(&l->conns, s->x.now_ms);
         if (is_full(l))
             conn_make_room(&l->conns, s->x.now_ms);
+        else if (n == 0 && listener_is_deaf(l)) /* a turn in which nothing was ready: one a second */
+            (void)conn_shed_idle(&l->conns, s->x.now_ms);
     }
     linger_expire(s->x.linger, s->x.now_ms);
     if (s->x.conf.flush != NULL)

@@ -163,6 +163,27 @@ static void test_resources__without_descriptors_it_waits_without_spinning_and_go
     free(held);
 }
 
+static void test_resources__a_client_that_stays_keeps_nobody_out_when_descriptors_were_gone(void **state)
+{
+    static const char ask[] = "GET /healthz HTTP/1.1\r\nHost: muster\r\n\r\n";
+    struct world *w = *state;
+    struct web stays, other;
+    struct web_answer a;
+
+    web_open(&stays, daemon_port(w->daemon));
+    web_sends(&stays, ask);
+    assert_int_equal(web_read(&stays, &a), 0);
+    limit(w, RLIMIT_NOFILE, 3); /* no new one, whatever is closed */
+    web_open(&other, daemon_port(w->daemon));
+    web_sends(&other, ask);
+    assert_false(web_ends(&stays, 200)); /* time to try */
+    limit(w, RLIMIT_NOFILE, RLIM_INFINITY);
+    assert_int_equal(web_read(&other, &a), 0);
+    assert_int_equal(a.code, 200);
+    web_close(&stays);
+    web_close(&other);
+}
+
 /* No socket for a call to GitHub or the cloud, and no file for a reader of the store: the job waits, no more. */
 static void test_resources__a_job_that_finds_no_descriptor_gets_its_machine_later(void **state)
 {
@@ -365,6 +386,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_resources__without_descriptors_it_waits_without_spinning_and_goes_on,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_resources__a_client_that_stays_keeps_nobody_out_when_descriptors_were_gone,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_resources__a_job_that_finds_no_descriptor_gets_its_machine_later, setup,
                                         teardown),
