@@ -45,8 +45,25 @@ void hand_reopen(struct hand *h)
     assert_ok(store_open(h->url, &h->s, &h->e), h->e);
 }
 
+static int give_back(struct hand *h, bool abort)
+{
+    int rc;
+
+    pthread_mutex_lock(&h->mu);
+    h->abort = abort;
+    h->given_back = true;
+    pthread_cond_broadcast(&h->cond);
+    while (!h->over)
+        pthread_cond_wait(&h->cond, &h->mu);
+    rc = h->rc;
+    pthread_mutex_unlock(&h->mu);
+    return rc;
+}
+
 void hand_close(struct hand *h)
 {
+    if (h->t != NULL) /* the test failed in the middle of a transaction */
+        (void)give_back(h, true);
     store_close(h->s);
     (void)pthread_cond_destroy(&h->cond);
     (void)pthread_mutex_destroy(&h->mu);
@@ -89,6 +106,11 @@ struct store_tx *hand_begin(struct hand *h)
 {
     struct store_tx *t;
 
+    pthread_mutex_lock(&h->mu);
+    t = h->t;
+    pthread_mutex_unlock(&h->mu);
+    if (t != NULL)
+        return t; /* it has begun */
     h->given_back = h->over = h->abort = false;
     store_submit(h->s, lend, h, committed, h);
     pthread_mutex_lock(&h->mu);
@@ -98,21 +120,6 @@ struct store_tx *hand_begin(struct hand *h)
     pthread_mutex_unlock(&h->mu);
     assert_non_null(t);
     return t;
-}
-
-static int give_back(struct hand *h, bool abort)
-{
-    int rc;
-
-    pthread_mutex_lock(&h->mu);
-    h->abort = abort;
-    h->given_back = true;
-    pthread_cond_broadcast(&h->cond);
-    while (!h->over)
-        pthread_cond_wait(&h->cond, &h->mu);
-    rc = h->rc;
-    pthread_mutex_unlock(&h->mu);
-    return rc;
 }
 
 void hand_commit(struct hand *h)
