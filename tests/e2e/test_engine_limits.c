@@ -365,12 +365,35 @@ static void test_limits__a_cancelled_job_leaves_the_queue(void **state)
     assert_int_equal(made(w), 1);
 }
 
+/* Jobs that waited long for room, and were done by machines that we know nothing of: each is asked about before the
+ * machine that falls to it is launched. */
+static void test_limits__room_that_comes_late_goes_to_no_job_that_is_over(void **state)
+{
+    struct bed *w = *state;
+    int64_t first, waiting[2];
+
+    with(w, &(struct engine_limits){.machines = 10, .machines_per_repository = 1});
+    first = queue(w, false);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        waiting[i] = queue(w, false);
+        sim_github_job_cancel(w->gh, waiting[i]);
+    }
+    bed_pass(w, 2 * 60 * 1000);
+    tell(w, first, false, JOB_RUNNING, bed_call(w->aws, 0).name);
+    tell(w, first, false, JOB_DONE, bed_call(w->aws, 0).name);
+    for (int i = 0; i < 30; i++)
+        bed_pass(w, 1000);
+    assert_int_equal(memcloud_made(w->aws), 1);
+    assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE state < $1", JOB_DONE), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_limits__one_machine_serves_two_repositories_in_turn),
+        CASE(test_limits__room_that_comes_late_goes_to_no_job_that_is_over),
         CASE(test_limits__the_waiting_know_why_and_how_many_come_before),
         CASE(test_limits__a_repository_has_its_own_limit_and_others_go_on),
         CASE(test_limits__many_jobs_of_one_repository_do_not_delay_the_single_one_of_another),
