@@ -12,22 +12,6 @@
 #define DAY (INT64_C(24) * 3600 * 1000)
 #define GUID "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* --- deliveries ----------------------------------------------------------------------------------------------- */
 
 static bool deliver(struct store_tx *t, const char *guid, int64_t now_ms)
@@ -410,7 +394,7 @@ static void test_store__small_values_are_kept_until_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(test_store__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store__##name, hand_setup, hand_teardown)
         T(a_delivery_is_known_the_second_time),
         T(a_guid_in_capitals_is_the_same_delivery),
         T(delivery_ids_that_are_no_guids_are_told_apart_too),

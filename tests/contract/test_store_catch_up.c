@@ -10,22 +10,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void test_store_catch_up__the_place_in_the_log_is_kept_whole(void **state)
 {
     struct store_tx *t = hand_begin(*state);
@@ -308,7 +292,7 @@ static void test_store_catch_up__what_is_closed_says_why(void **state)
     hand_commit(*state);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, hand_setup, hand_teardown)
 
 int main(void)
 {

@@ -15,22 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 struct note {
     const char *key, *value;
     size_t rows;
@@ -313,20 +297,25 @@ static void test_store_faults__readers_that_take_turns_do_not_keep_the_log_for_e
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_database_is_not_written_any_more, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__one_that_is_moved_and_put_back_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_database_is_not_written_any_more, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__one_that_is_moved_and_put_back_goes_on, hand_setup,
+                                        hand_teardown),
         cmocka_unit_test_setup_teardown(test_store_faults__who_reads_while_it_is_moved_makes_no_other_one_in_its_place,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__another_database_in_its_place_is_not_taken_for_it, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_log_is_noticed_and_saved_by_a_restart, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__damage_is_named_with_its_remedy_and_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__the_log_stays_short_when_nobody_holds_it, setup, teardown),
+                                        hand_setup, hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__another_database_in_its_place_is_not_taken_for_it,
+                                        hand_setup, hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__a_deleted_log_is_noticed_and_saved_by_a_restart, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__damage_is_named_with_its_remedy_and_stays, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__the_log_stays_short_when_nobody_holds_it, hand_setup,
+                                        hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_faults__a_reader_that_takes_long_lets_the_log_grow_and_then_it_is_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_faults__readers_that_take_turns_do_not_keep_the_log_for_ever, setup,
-                                        teardown),
+            test_store_faults__a_reader_that_takes_long_lets_the_log_grow_and_then_it_is_cut, hand_setup,
+            hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_faults__readers_that_take_turns_do_not_keep_the_log_for_ever,
+                                        hand_setup, hand_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,22 +11,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static bool know(struct store_tx *t, const char *repo, int64_t not_before_ms)
 {
     char copy[64];
@@ -225,7 +209,7 @@ static void test_store_idle__the_oldest_that_is_up_is_claimed_and_comes_back(voi
     hand_commit(h);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_store_idle__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_idle__##name, hand_setup, hand_teardown)
 
 int main(void)
 {

@@ -14,22 +14,6 @@
 #define DAY (24 * HOUR)
 #define NOW (INT64_C(20000) * DAY) /* by the new clock */
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static int64_t number(struct hand *h, const char *sql)
 {
     struct store_tx *t = hand_begin(h);
@@ -239,7 +223,7 @@ static void test_store_leap__at_a_start_what_is_due_soon_keeps_its_time(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, hand_setup, hand_teardown)
         TEST(test_store_leap__set_back_a_machine_keeps_what_it_has_to_live),
         TEST(test_store_leap__asked_for_by_the_old_clock_and_up_by_the_new_its_boot_deadline_stays),
         TEST(test_store_leap__launched_by_the_new_clock_before_anybody_noticed_a_machine_is_left_as_it_is),

@@ -10,22 +10,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 struct spec {
     const char *name;
     enum machine_state state;
@@ -388,7 +372,7 @@ static void test_store_machine__a_callback_that_fails_ends_the_listing(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(test_store_machine__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_machine__##name, hand_setup, hand_teardown)
         T(a_machine_comes_back_as_it_was_stored),
         T(names_are_unique),
         T(an_update_needs_the_state_it_was_made_for),

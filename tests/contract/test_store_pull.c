@@ -4,22 +4,6 @@
 
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void arm(struct hand *h, const char *machine, const char *token, const char *sealed)
 {
     struct err e;
@@ -99,7 +83,7 @@ static void test_store_pull__nothing_is_left_of_a_machine_that_ends(void **state
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, hand_setup, hand_teardown)
     const struct CMUnitTest tests[] = {
         T(test_store_pull__what_was_armed_is_there_after_a_restart),
         T(test_store_pull__what_was_told_is_forgotten_and_a_repeated_launch_does_not_bring_it_back),

@@ -9,22 +9,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static int list_attempt(void *arg, const struct store_attempt *a, struct err *e)
 {
     (void)e;
@@ -241,7 +225,7 @@ static void test_store_report__the_machine_on_its_way_comes_before_those_that_ar
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(test_store_report__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_report__##name, hand_setup, hand_teardown)
         T(a_later_answer_of_a_candidate_takes_the_place_of_the_earlier_and_counts),
         T(the_last_cause_of_a_job_counts_and_no_cause_is_none),
         T(one_report_for_each_topic_of_a_commit),

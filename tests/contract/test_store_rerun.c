@@ -7,22 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static struct store_interruption of_job(int64_t job_id, int64_t run_id, const char *name)
 {
     return (struct store_interruption){.job_id = job_id,
@@ -164,7 +148,7 @@ static void test_store_rerun__a_report_has_those_of_its_jobs(void **state)
     assert_int_equal(s.ids[0], 7);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, hand_setup, hand_teardown)
 
 int main(void)
 {

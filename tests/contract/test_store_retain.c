@@ -21,22 +21,6 @@
 #define OLD (BEFORE - DAY)
 #define YOUNG (BEFORE + DAY)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* --- the schema and the rules ------------------------------------------------------------------------------------- */
 
 static int see_table(void *arg, const struct db_val *c, size_t n, struct err *e)
@@ -556,42 +540,49 @@ static void test_store_retain__the_file_does_not_grow_once_as_much_goes_as_comes
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_store_retain__every_table_has_a_rule_or_a_reason, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__no_rule_looks_through_a_whole_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__an_ended_job_goes_with_all_that_is_said_of_it, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__a_job_stays_while_it_a_machine_of_it_or_a_task_lives, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__every_table_has_a_rule_or_a_reason, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__no_rule_looks_through_a_whole_table, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__an_ended_job_goes_with_all_that_is_said_of_it, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__a_job_stays_while_it_a_machine_of_it_or_a_task_lives,
+                                        hand_setup, hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__an_unfinished_job_that_nobody_speaks_of_goes_after_the_longest_run, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__a_machine_goes_when_it_is_gone_and_its_job_has_ended, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__what_was_said_of_no_job_goes_by_its_time, setup, teardown),
+            test_store_retain__an_unfinished_job_that_nobody_speaks_of_goes_after_the_longest_run, hand_setup,
+            hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__a_machine_goes_when_it_is_gone_and_its_job_has_ended,
+                                        hand_setup, hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__what_was_said_of_no_job_goes_by_its_time, hand_setup,
+                                        hand_teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__what_was_said_of_a_job_that_is_not_here_goes_by_its_time_too,
-                                        setup, teardown),
+                                        hand_setup, hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__a_job_that_is_still_to_be_run_again_stays_and_so_does_its_interruption, setup, teardown),
+            test_store_retain__a_job_that_is_still_to_be_run_again_stays_and_so_does_its_interruption, hand_setup,
+            hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__interruptions_count_for_as_long_as_a_run_can_go_on_whatever_the_settings, setup,
-            teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__a_report_goes_after_its_jobs, setup, teardown),
+            test_store_retain__interruptions_count_for_as_long_as_a_run_can_go_on_whatever_the_settings, hand_setup,
+            hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__a_report_goes_after_its_jobs, hand_setup, hand_teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__delivery_ids_are_kept_for_a_week_whatever_the_settings,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_them, setup,
-                                        teardown),
+                                        hand_setup, hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__sources_of_warm_runners_go_when_nobody_asks_for_them,
+                                        hand_setup, hand_teardown),
         cmocka_unit_test_setup_teardown(test_store_retain__answers_about_installations_go_when_nobody_asks_any_more,
-                                        setup, teardown),
+                                        hand_setup, hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there, setup,
-            teardown),
+            test_store_retain__a_place_goes_when_nothing_was_launched_there_for_long_and_nothing_is_there, hand_setup,
+            hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__a_stray_that_no_list_shows_any_more_goes_but_not_from_under_its_end, setup, teardown),
+            test_store_retain__a_stray_that_no_list_shows_any_more_goes_but_not_from_under_its_end, hand_setup,
+            hand_teardown),
         cmocka_unit_test_setup_teardown(
-            test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__a_long_timeline_goes_in_several_transactions, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_retain__the_file_does_not_grow_once_as_much_goes_as_comes, setup,
-                                        teardown),
+            test_store_retain__the_one_place_of_a_cloud_without_regions_stays_for_any_machine_of_it, hand_setup,
+            hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__a_long_timeline_goes_in_several_transactions, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_retain__the_file_does_not_grow_once_as_much_goes_as_comes,
+                                        hand_setup, hand_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,22 +10,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 struct spec {
     const char *name;
     int64_t repo_id;
@@ -251,7 +235,7 @@ static void test_store_room__the_machine_that_nobody_waits_for_the_longest_is_fo
     hand_commit(h);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_store_room__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_room__##name, hand_setup, hand_teardown)
 
 int main(void)
 {

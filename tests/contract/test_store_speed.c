@@ -10,22 +10,6 @@
 #define NOW INT64_C(1700000000000)
 #define DAY INT64_C(86400000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void has(struct store_tx *t, const char *key, int64_t boot_ms, int64_t refused_until_ms)
 {
     struct store_speed s;
@@ -147,15 +131,15 @@ static void test_store_breaker__an_end_relaxes_what_its_cloud_refused_for_that_k
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_store_speed__the_newest_boots_count_most, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_store_speed__a_refusal_is_remembered_until_it_comes_up_again, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_speed__what_nobody_launched_for_a_month_is_forgotten, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_breaker__what_is_put_is_got_and_what_is_old_is_forgotten, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_store_breaker__an_end_relaxes_what_its_cloud_refused_for_that_kind, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(test_store_speed__the_newest_boots_count_most, hand_setup, hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_speed__a_refusal_is_remembered_until_it_comes_up_again, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_speed__what_nobody_launched_for_a_month_is_forgotten, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_breaker__what_is_put_is_got_and_what_is_old_is_forgotten, hand_setup,
+                                        hand_teardown),
+        cmocka_unit_test_setup_teardown(test_store_breaker__an_end_relaxes_what_its_cloud_refused_for_that_kind,
+                                        hand_setup, hand_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,22 +10,6 @@
 #define NOW INT64_C(1700000000000)
 #define HOUR INT64_C(3600000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 struct places {
     struct store_place p[8];
     size_t n;
@@ -304,7 +288,7 @@ static void test_store_sweep__owners_are_those_of_late_machines_each_once(void *
     hand_commit(*state);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_store_sweep__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_sweep__##name, hand_setup, hand_teardown)
 
 int main(void)
 {

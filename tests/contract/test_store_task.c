@@ -9,22 +9,6 @@
 #define NOW INT64_C(1700000000000)
 #define LEASE (NOW + 60000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void put(struct hand *h, const char *subject, enum task_priority priority, int64_t due_ms)
 {
     struct store_tx *t = hand_begin(h);
@@ -453,7 +437,7 @@ static void test_store_task__what_lies_in_the_future_is_not_claimed_among_many(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(test_store_task__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_task__##name, hand_setup, hand_teardown)
         T(a_due_task_is_claimed_once),
         T(most_urgent_first_then_longest_due),
         T(a_claim_for_urgent_work_leaves_the_rest),

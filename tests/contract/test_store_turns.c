@@ -8,22 +8,6 @@
 
 #define NOW INT64_C(1700000000000)
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 /* n jobs of a repository with a task each, due one after the other from NOW - 100000 + late on. */
 static void put_jobs(struct hand *h, int64_t repo_id, int64_t n, enum task_priority priority, int64_t late)
 {
@@ -191,7 +175,7 @@ static void test_store_turns__ends_come_before_any_turn(void **state)
     assert_int_equal(count(tasks, 4, 2), 3);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(test_store_turns__##name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(test_store_turns__##name, hand_setup, hand_teardown)
 
 int main(void)
 {

@@ -5,22 +5,6 @@
 
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-    struct hand *h = calloc(1, sizeof(*h));
-
-    hand_open(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    hand_close(*state);
-    free(*state);
-    return 0;
-}
-
 static void test_store_watch__is_zero_until_put_and_outlives_a_restart(void **state)
 {
     struct hand *h = *state;
@@ -82,7 +66,7 @@ static void test_store_watch__events_are_counted_from_the_last_retry_on(void **s
     assert_int_equal(after, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, hand_setup, hand_teardown)
 
 int main(void)
 {

@@ -47,10 +47,6 @@ static void redeliveries_are_slow(struct bed *w)
                        .op = SIM_GH_REDELIVER, .kind = SIM_FAULT_STATUS, .status = 202, .body = "{}", .next = 1000});
 }
 
-/* Statements are kept by their text's address: each is a literal. */
-#define EVENTS(w, kind, job_id)                                                                                        \
-    bed_number((w), "SELECT count(*) FROM event WHERE kind = '" kind "' AND job_id = $1", (job_id))
-
 /* --- the delivery log --------------------------------------------------------------------------------------------- */
 
 static void test_catch_up__with_nothing_to_do_an_hour_costs_a_call_every_five_minutes(void **state)
@@ -86,10 +82,10 @@ static void test_catch_up__a_delivery_that_never_comes_is_given_up_with_a_word(v
     (void)missed(w, bed_create_job(w, &(struct sim_job_spec){0}, "cirun-gpu"), "queued", 0);
     bed_pass_by(w, 40 * HOUR, 30 * MINUTE);
     assert_int_equal(asked_again(w), 8);
-    assert_int_equal(EVENTS(w, "delivery.given_up", 0), 1);
+    assert_int_equal(BED_EVENTS(w, "delivery.given_up", 0), 1);
     bed_pass_by(w, 90 * HOUR, HOUR); /* its record goes when the log is too old for it */
     assert_int_equal(asked_again(w), 8);
-    assert_int_equal(EVENTS(w, "delivery.given_up", 0), 1);
+    assert_int_equal(BED_EVENTS(w, "delivery.given_up", 0), 1);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM missed WHERE $1 = 0", 0), 0);
 }
 
@@ -330,7 +326,7 @@ static void test_catch_up__a_place_in_the_log_that_is_gone_each_time_is_told_onc
              k < 20 && bed_number(w, "SELECT count(*) FROM delivery_log WHERE cursor <> '' AND $1 = 0", 0) == 1; k++)
             bed_pass(w, 5 * 1000);
     }
-    assert_int_equal(EVENTS(w, "deliveries.expired", 0), 1);
+    assert_int_equal(BED_EVENTS(w, "deliveries.expired", 0), 1);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM delivery_log WHERE problem = 'expired' AND $1 = 0", 0), 1);
     assert_int_equal(bed_number(w, "SELECT mark_ms FROM delivery_log WHERE id = 1 OR $1 = 1", 0), 0);
     bed_pass_by(w, 10 * MINUTE, 10 * 1000); /* and no later than ever when it is there again */

@@ -17,26 +17,8 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-/* Statements are kept by their text's address: each is a literal. */
-static int64_t state_of(struct bed *w, int64_t id)
-{
-    return bed_number(w, "SELECT state FROM job WHERE id = $1", id);
-}
-
-#define EVENTS(w, kind, job_id)                                                                                        \
-    bed_number((w), "SELECT count(*) FROM event WHERE kind = '" kind "' AND job_id = $1", (job_id))
-
 /* --- looks at repositories -----------------------------------------------------------------------------------------
  */
-
-static int64_t served(struct bed *w, const char *label, size_t live)
-{
-    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, label);
-
-    assert_true(memcloud_wait_live(w->aws, live, BED_WAIT_MS));
-    assert_true(bed_settle(w));
-    return id;
-}
 
 static int64_t bring_up(struct bed *w, size_t launch)
 {
@@ -53,7 +35,7 @@ static void test_catch_up_jobs__a_repository_whose_events_arrive_is_left_alone_f
 {
     struct bed *w = *state;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     bed_pass_by(w, 4 * MINUTE, MINUTE);
     assert_int_equal(bed_asked(w, SIM_GH_RUNS), 0);
     assert_int_equal(bed_asked(w, SIM_GH_JOB), 0);
@@ -67,16 +49,16 @@ static void test_catch_up_jobs__a_job_that_nobody_told_us_of_is_found_and_served
     struct bed *w = *state;
     int64_t id;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     bed_pass_by(w, 6 * MINUTE, MINUTE);
     assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
-    assert_int_equal(state_of(w, id), JOB_QUEUED);
-    assert_int_equal(EVENTS(w, "job.found", id), 1);
+    assert_int_equal(bed_job_state(w, id), JOB_QUEUED);
+    assert_int_equal(BED_EVENTS(w, "job.found", id), 1);
     bed_deliver(w, id, JOB_QUEUED, "cirun-one", NULL); /* its event comes late: nothing new */
     bed_pass_by(w, 5 * MINUTE, MINUTE);
     assert_int_equal(memcloud_made(w->aws), 2);
-    assert_int_equal(EVENTS(w, "job.found", id), 1);
+    assert_int_equal(BED_EVENTS(w, "job.found", id), 1);
 }
 
 static void test_catch_up_jobs__hosted_jobs_of_others_are_not_taken_into_the_store(void **state)
@@ -84,7 +66,7 @@ static void test_catch_up_jobs__hosted_jobs_of_others_are_not_taken_into_the_sto
     struct bed *w = *state;
     int64_t id;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     id = bed_create_job(w, &(struct sim_job_spec){0}, "ubuntu-latest");
     bed_pass_by(w, 6 * MINUTE, MINUTE);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1", id), 0);
@@ -93,15 +75,15 @@ static void test_catch_up_jobs__hosted_jobs_of_others_are_not_taken_into_the_sto
 static void test_catch_up_jobs__lost_in_progress_and_completed_move_job_and_machine(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1), runner;
+    int64_t id = bed_served(w, "cirun-one", 1), runner;
 
     runner = bring_up(w, 0); /* GitHub gives it the job, and tells nobody */
     bed_pass_by(w, 6 * MINUTE, MINUTE);
-    assert_int_equal(state_of(w, id), JOB_RUNNING);
+    assert_int_equal(bed_job_state(w, id), JOB_RUNNING);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE state = 4 AND taken_job_id = $1", id), 1);
     sim_github_runner_finish(w->gh, runner, "success");
     bed_pass_by(w, 20 * MINUTE, MINUTE);
-    assert_int_equal(state_of(w, id), JOB_DONE);
+    assert_int_equal(bed_job_state(w, id), JOB_DONE);
     assert_int_equal(memcloud_live(w->aws), 0);
     assert_int_equal(memcloud_made(w->aws), 1);
     assert_true(bed_number(w, "SELECT count(*) FROM machine WHERE reason = 'its job is completed' AND $1 = 0", 0) == 1);
@@ -110,19 +92,19 @@ static void test_catch_up_jobs__lost_in_progress_and_completed_move_job_and_mach
 static void test_catch_up_jobs__a_look_that_is_behind_changes_nothing(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1), runner;
+    int64_t id = bed_served(w, "cirun-one", 1), runner;
 
     sim_github_stale(w->gh, DAY);
     runner = bring_up(w, 0);
     bed_deliver(w, id, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
     bed_pass_by(w, 12 * MINUTE, MINUTE);
     assert_true(bed_asked(w, SIM_GH_RUN_JOBS) >= 1);
-    assert_int_equal(state_of(w, id), JOB_RUNNING);
+    assert_int_equal(bed_job_state(w, id), JOB_RUNNING);
     assert_int_equal(memcloud_made(w->aws), 1);
     sim_github_runner_finish(w->gh, runner, "success");
     bed_deliver(w, id, JOB_DONE, "cirun-one", bed_call(w->aws, 0).name);
     bed_pass_by(w, 12 * MINUTE, MINUTE);
-    assert_int_equal(state_of(w, id), JOB_DONE);
+    assert_int_equal(bed_job_state(w, id), JOB_DONE);
     assert_int_equal(memcloud_live(w->aws), 0);
     assert_int_equal(memcloud_made(w->aws), 1);
 }
@@ -135,9 +117,9 @@ static void test_catch_up_jobs__a_job_that_a_foreign_runner_completed_ends_no_ma
     assert_true(memcloud_wait_live(w->aws, 1, BED_WAIT_MS));
     assert_true(sim_github_wait_job(w->gh, id, SIM_JOB_COMPLETED, BED_WAIT_MS));
     assert_true(bed_settle(w));
-    for (int i = 0; i < 30 && state_of(w, id) != JOB_DONE; i++)
+    for (int i = 0; i < 30 && bed_job_state(w, id) != JOB_DONE; i++)
         bed_pass(w, MINUTE);
-    assert_int_equal(state_of(w, id), JOB_DONE);
+    assert_int_equal(bed_job_state(w, id), JOB_DONE);
     /* nobody waits for it: surplus, with its grace, as ever */
     assert_int_equal(bed_number(w, "SELECT count(*) FROM machine WHERE surplus_ms > $1 AND state < 4", 0), 1);
     assert_int_equal(memcloud_live(w->aws), 1);
@@ -147,7 +129,7 @@ static void test_catch_up_jobs__a_job_that_a_foreign_runner_completed_ends_no_ma
 static void test_catch_up_jobs__a_completion_in_another_repository_ends_no_machine_of_that_name(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
     struct deliver_event ev = {.job_id = id + 1000, .run_id = 1, .repo_id = 99, .state = JOB_DONE};
 
     (void)bring_up(w, 0);
@@ -168,13 +150,13 @@ static void test_catch_up_jobs__a_completion_in_another_repository_ends_no_machi
 static void test_catch_up_jobs__a_job_whose_run_was_deleted_gives_up_its_claim(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
 
     sim_github_run_delete(w->gh, bed_number(w, "SELECT run_id FROM job WHERE id = $1", id));
-    for (int i = 0; i < 40 && state_of(w, id) != JOB_DONE; i++)
+    for (int i = 0; i < 40 && bed_job_state(w, id) != JOB_DONE; i++)
         bed_pass(w, MINUTE);
-    assert_int_equal(state_of(w, id), JOB_DONE);
-    assert_int_equal(EVENTS(w, "job.gone", id), 1);
+    assert_int_equal(bed_job_state(w, id), JOB_DONE);
+    assert_int_equal(BED_EVENTS(w, "job.gone", id), 1);
     assert_true(bed_asked(w, SIM_GH_JOB) >= 3); /* one answer does not prove it */
     bed_pass_by(w, 12 * MINUTE, MINUTE);
     assert_int_equal(memcloud_live(w->aws), 0);
@@ -183,20 +165,20 @@ static void test_catch_up_jobs__a_job_whose_run_was_deleted_gives_up_its_claim(v
 static void test_catch_up_jobs__a_job_that_runs_is_not_ended_because_github_knows_none(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
 
     (void)bring_up(w, 0);
     bed_deliver(w, id, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
     sim_github_run_delete(w->gh, bed_number(w, "SELECT run_id FROM job WHERE id = $1", id));
     bed_pass_by(w, 2 * HOUR, 2 * MINUTE);
-    assert_int_equal(state_of(w, id), JOB_RUNNING);
+    assert_int_equal(bed_job_state(w, id), JOB_RUNNING);
     assert_int_equal(memcloud_live(w->aws), 1);
 }
 
 static void test_catch_up_jobs__a_quiet_repository_is_looked_at_ever_more_seldom_and_then_not_at_all(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
     size_t first;
 
     (void)bring_up(w, 0);
@@ -219,7 +201,7 @@ static void test_catch_up_jobs__a_matrix_of_256_is_found_page_by_page(void **sta
     struct sim_job_info info;
     int64_t first;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     memcloud_refuse(w->aws, NULL, ERR_CAPACITY, 0);
     first = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     assert_true(sim_github_job(w->gh, first, &info));
@@ -235,7 +217,7 @@ static void test_catch_up_jobs__github_down_ends_a_round_and_it_goes_on_when_it_
     struct bed *w = *state;
     size_t before;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     (void)bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     sim_http_fault(sim_github_http(w->gh),
                    &(struct sim_fault){.op = NULL, .kind = SIM_FAULT_STATUS, .status = 502, .next = 100000});
@@ -277,7 +259,7 @@ static void test_catch_up_jobs__an_installation_that_used_up_its_calls_does_not_
     sim_github_put_file(w->gh, ELSEWHERE, "main", ".cirun.yml",
                         "runners: [{name: one, cloud: aws, region: r, machine_image: img, instance_type: single, "
                         "labels: [cirun-one]}]\n");
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     bed_pass(w, 1000);
     (void)elsewhere_job(w, true);
     assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
@@ -288,7 +270,7 @@ static void test_catch_up_jobs__an_installation_that_used_up_its_calls_does_not_
                        .op = SIM_GH_RUNS, .kind = SIM_FAULT_STATUS, .status = 429, .retry_after_s = 1800, .next = 1});
     bed_pass_by(w, 7 * MINUTE, MINUTE);
     assert_int_equal(bed_asked(w, SIM_GH_RUNS), 1 + 2);
-    assert_int_equal(EVENTS(w, "job.found", id), 1);
+    assert_int_equal(BED_EVENTS(w, "job.found", id), 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bed_setup, bed_teardown)

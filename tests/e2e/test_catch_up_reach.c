@@ -17,24 +17,6 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-/* Statements are kept by their text's address: each is a literal. */
-static int64_t state_of(struct bed *w, int64_t id)
-{
-    return bed_number(w, "SELECT state FROM job WHERE id = $1", id);
-}
-
-#define EVENTS(w, kind, job_id)                                                                                        \
-    bed_number((w), "SELECT count(*) FROM event WHERE kind = '" kind "' AND job_id = $1", (job_id))
-
-static int64_t served(struct bed *w, const char *label, size_t live)
-{
-    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, label);
-
-    assert_true(memcloud_wait_live(w->aws, live, BED_WAIT_MS));
-    assert_true(bed_settle(w));
-    return id;
-}
-
 /* --- installations ------------------------------------------------------------------------------------------------ */
 
 /* A runner that was made before goes first, as for every machine: tried until that is given up. */
@@ -200,7 +182,7 @@ static void test_catch_up_reach__a_job_that_runs_keeps_its_machine_though_the_ap
     struct bed *w = *state;
     int64_t id;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     sim_github_uninstall(w->gh, 7);
     installation_event(w, "deleted");
@@ -208,7 +190,7 @@ static void test_catch_up_reach__a_job_that_runs_keeps_its_machine_though_the_ap
     assert_int_equal(bed_number(w, "SELECT count(*) FROM reach WHERE closed = 1 AND $1 = 0", 0), 1);
     bed_deliver(w, id, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
     bed_pass_by(w, 5 * MINUTE, 20 * 1000);
-    assert_int_equal(state_of(w, id), JOB_RUNNING);
+    assert_int_equal(bed_job_state(w, id), JOB_RUNNING);
     assert_int_equal(bed_number(w, "SELECT want FROM job WHERE id = $1", id), WANT_UNDECIDED);
     assert_int_equal(memcloud_live(w->aws), 1);
 }
@@ -217,7 +199,7 @@ static void test_catch_up_reach__a_job_that_runs_keeps_its_machine_though_the_ap
 static void test_catch_up_reach__a_job_of_a_repository_out_of_sight_is_not_taken_for_deleted(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
 
     sim_github_repo_removed(w->gh, BED_REPO, true);
     sim_http_fault(
@@ -225,15 +207,15 @@ static void test_catch_up_reach__a_job_of_a_repository_out_of_sight_is_not_taken
         &(struct sim_fault){.op = SIM_GH_INSTALLATION, .kind = SIM_FAULT_STATUS, .status = 502, .next = 100000});
     bed_pass_by(w, HOUR, MINUTE);
     assert_true(bed_asked(w, SIM_GH_JOB) >= 3);
-    assert_int_equal(state_of(w, id), JOB_QUEUED);
-    assert_int_equal(EVENTS(w, "job.gone", id), 0);
+    assert_int_equal(bed_job_state(w, id), JOB_QUEUED);
+    assert_int_equal(BED_EVENTS(w, "job.gone", id), 0);
     assert_int_equal(memcloud_live(w->aws), 1);
 }
 
 static void test_catch_up_reach__a_machine_of_a_suspended_installation_still_ends(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
 
     (void)bed_boot(w, w->aws, 0);
     bed_deliver(w, id, JOB_RUNNING, "cirun-one", bed_call(w->aws, 0).name);
@@ -277,7 +259,7 @@ test_catch_up_reach__a_repository_that_is_out_of_sight_without_an_event_is_learn
     AUTO_JOB struct job j = {0};
     int64_t id;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     sim_github_repo_removed(w->gh, BED_REPO, true);
     id = bed_queue_job(w, &(struct sim_job_spec){0}, "cirun-one");
     bed_pass_by(w, 3 * MINUTE, 10 * 1000);
@@ -295,11 +277,11 @@ static void test_catch_up_reach__a_repository_that_was_renamed_is_looked_at_all_
     struct bed *w = *state;
     int64_t id;
 
-    (void)served(w, "cirun-one", 1);
+    (void)bed_served(w, "cirun-one", 1);
     id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     sim_github_rename(w->gh, BED_REPO, "training");
     bed_pass_by(w, 6 * MINUTE, MINUTE);
-    assert_int_equal(EVENTS(w, "job.found", id), 1);
+    assert_int_equal(BED_EVENTS(w, "job.found", id), 1);
     assert_true(memcloud_wait_live(w->aws, 2, BED_WAIT_MS));
     installation_event(w, "removed"); /* of another one */
     bed_pass_by(w, 3 * MINUTE, 10 * 1000);
@@ -309,7 +291,7 @@ static void test_catch_up_reach__a_repository_that_was_renamed_is_looked_at_all_
 static void test_catch_up_reach__a_repository_that_is_gone_is_not_asked_about_for_ever(void **state)
 {
     struct bed *w = *state;
-    int64_t id = served(w, "cirun-one", 1);
+    int64_t id = bed_served(w, "cirun-one", 1);
     size_t asked;
 
     (void)bed_boot(w, w->aws, 0);

@@ -176,6 +176,15 @@ int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char
     return id;
 }
 
+int64_t bed_served(struct bed *w, const char *label, size_t live)
+{
+    int64_t id = bed_queue_job(w, &(struct sim_job_spec){0}, label);
+
+    assert_true(memcloud_wait_live(w->aws, live, BED_WAIT_MS));
+    assert_true(bed_settle(w));
+    return id;
+}
+
 static int poke_tx(struct store_tx *t, void *arg, struct err *e)
 {
     (void)arg;
@@ -211,6 +220,11 @@ int64_t bed_number(struct bed *w, const char *sql, int64_t v)
     if (db_sqlite.exec(w->db, sql, &val, 1, take_number, &out, NULL, &e))
         fail_msg("%s", e.msg);
     return out;
+}
+
+int64_t bed_job_state(struct bed *w, int64_t id)
+{
+    return bed_number(w, "SELECT state FROM job WHERE id = $1", id);
 }
 
 /* One commit wakes the scheduler; then looking costs none. */

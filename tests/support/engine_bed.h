@@ -44,6 +44,8 @@ void bed_deliver(struct bed *w, int64_t id, enum job_state job_state, const char
 /* A job at GitHub, without telling the engine, and with. */
 int64_t bed_create_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
 int64_t bed_queue_job(struct bed *w, const struct sim_job_spec *spec, const char *label);
+/* The same; and on aws there are so many machines now. */
+int64_t bed_served(struct bed *w, const char *label, size_t live);
 /* Time passes, and the scheduler is told to look at its watch; bed_pass also waits until nothing is due any more. */
 void bed_advance(struct bed *w, int64_t ms);
 void bed_pass(struct bed *w, int64_t ms);
@@ -52,6 +54,10 @@ void bed_pass_by(struct bed *w, int64_t ms,
 bool bed_settle(struct bed *w); /* until no task is due or under way; false: that did not come */
 /* The one number that this query over the store gives; v is its $1. */
 int64_t bed_number(struct bed *w, const char *sql, int64_t v);
+/* Statements are kept by their text's address: kind is a literal. */
+#define BED_EVENTS(w, kind, job_id)                                                                                    \
+    bed_number((w), "SELECT count(*) FROM event WHERE kind = '" kind "' AND job_id = $1", (job_id))
+int64_t bed_job_state(struct bed *w, int64_t id);
 /* Wait, by poking, until the job's decision is as said. */
 void bed_wait_want(struct bed *w, int64_t id, enum job_want want, struct job *j);
 struct memcloud_call bed_call(struct memcloud *f, size_t i);

@@ -1,5 +1,6 @@
 #include "tests/support/store_hand.h"
 
+#include "server/base/mem.h"
 #include "tests/support/unit.h"
 
 #include <dirent.h>
@@ -68,6 +69,22 @@ void hand_close(struct hand *h)
     (void)pthread_cond_destroy(&h->cond);
     (void)pthread_mutex_destroy(&h->mu);
     hand_remove_dir(h->dir);
+}
+
+int hand_setup(void **state)
+{
+    struct hand *h = mem_zalloc(sizeof(*h));
+
+    hand_open(h);
+    *state = h;
+    return 0;
+}
+
+int hand_teardown(void **state)
+{
+    hand_close(*state);
+    free(*state);
+    return 0;
 }
 
 /* On the committer's thread. A failing function is run again with a savepoint: then it fails at once. */

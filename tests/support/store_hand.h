@@ -25,6 +25,10 @@ void hand_open(struct hand *h); /* a new directory, a new store; fails the test 
 void hand_reopen(struct hand *h);
 void hand_close(struct hand *h); /* and remove the directory with all in it */
 
+int hand_setup(void **state); /* of cmocka: *state is a new open one */
+int hand_teardown(void **state);
+
+/* The same again until hand_commit or hand_abort. */
 struct store_tx *hand_begin(struct hand *h);
 void hand_commit(struct hand *h); /* fails the test when it is refused */
 void hand_abort(struct hand *h);
