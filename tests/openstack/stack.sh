@@ -263,7 +263,12 @@ await cinder "$cinder_pid" "$cinder/"
 seed_volumes || die 'the quota of volumes'
 await nova "$nova_pid" "$nova/"
 seed_compute || die 'flavors, quotas or the compute node'
-setup nova "${run[@]}" nova-manage --config-file "$work/conf/nova.conf" cell_v2 discover_hosts || die 'the cell'
+# Beside the compute node's first record: in WAL mode SQLite refuses at once, timeout or not, to write what was read
+# before somebody else wrote.
+for try in 1 2 3 4 5; do
+    setup nova "${run[@]}" nova-manage --config-file "$work/conf/nova.conf" cell_v2 discover_hosts && break
+    [ "$try" -lt 5 ] || die 'the cell'
+done
 
 # ---- the command ----
 

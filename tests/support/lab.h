@@ -61,7 +61,8 @@ struct lab {
     uint64_t rng;
     struct lab_job *jobs;
     size_t n_jobs;
-    size_t n_over; /* so many machines, in order of launch, are gone */
+    size_t n_over;   /* so many machines, in order of launch, are gone */
+    size_t n_before; /* so many deliveries, in order, went into a store that was thrown away */
     struct lab_count count;
     char point[200]; /* where it was killed last: for the words of a finding */
     struct lab_clock *clock;
@@ -108,6 +109,7 @@ bool lab_settled(struct lab *l);
 /* Everything that must hold, once calm. Counts into l->count; returns the number of new findings. */
 size_t lab_judge(struct lab *l);
 size_t lab_judge_deliveries(struct lab *l); /* that alone */
+void lab_remove_store(struct lab *l);       /* and what was delivered into it; the daemon is down */
 void lab_tell_live(struct lab *l);          /* the story of each machine that lives, on stderr */
 void lab_print(const struct lab *l, const char *title);
 

@@ -122,6 +122,20 @@ static void judge_job(struct lab *l, const struct lab_job *j)
 
 /* --- deliveries --------------------------------------------------------------------------------------------------- */
 
+void lab_remove_store(struct lab *l)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-lock"};
+    char path[160];
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", l->store_path, ends[i]);
+        (void)remove(path);
+    }
+    gh_lock(l->w->gh);
+    l->n_before = l->w->gh->n_deliveries;
+    gh_unlock(l->w->gh);
+}
+
 /* First what GitHub knows, then what the store holds: deliveries may still come. */
 size_t lab_judge_deliveries(struct lab *l)
 {
@@ -135,7 +149,7 @@ size_t lab_judge_deliveries(struct lab *l)
     gh_lock(g);
     l->count.deliveries = g->n_deliveries;
     all = mem_calloc(g->n_deliveries + 1, sizeof(*all));
-    for (size_t i = 0; i < g->n_deliveries; i++) {
+    for (size_t i = l->n_before; i < g->n_deliveries; i++) {
         if (g->deliveries[i]->done && g->deliveries[i]->status_code == 202) /* 200: known, or of no interest */
             (void)snprintf(all[n++], sizeof(*all), "%s", g->deliveries[i]->guid);
     }
