@@ -443,7 +443,7 @@ int catch_up_deliveries(struct engine *g, const struct task *task, struct task_n
     int64_t due_ms = -1, now_ms;
     struct err cause = {.kind = ERR_NONE};
 
-    *next = (struct task_next){0, TASK_CHECK, false};
+    *next = (struct task_next){0, TASK_DECIDE, false};
     if (store_read(g->c.store, get_log_tx, &r.log, e) || read_log(&r, &passing, &cause, e))
         return -1;
     if ((r.complete || task->attempts >= STALLED_TRIES) && ask_again(&r, &due_ms, &stop, &cause, e))

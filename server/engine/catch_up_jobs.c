@@ -511,7 +511,7 @@ int catch_up_jobs(struct engine *g, const struct task *task, struct task_next *n
     struct watch w = {.g = g, .task = task};
     int64_t due_ms = -1, now_ms;
 
-    *next = (struct task_next){0, TASK_CHECK, false};
+    *next = (struct task_next){0, TASK_DECIDE, false};
     if (look_jobs(&w, e) || look_repos(&w, e) || store_read(g->c.store, next_due_tx, &due_ms, e))
         return -1;
     now_ms = clock_now_ms();

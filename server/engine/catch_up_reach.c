@@ -247,7 +247,7 @@ static int open_tx(struct store_tx *t, void *arg, struct err *e)
     (void)snprintf(repos, sizeof(repos), "s%lld", (long long)c->installation_id);
     if (before.closed && c->repo_id == 0 && store_task_put(t, TASK_CATCH_UP, repos, TASK_CHECK, now_ms, e))
         return -1;
-    return store_task_put(t, TASK_CATCH_UP, CATCH_UP_JOBS, TASK_CHECK, now_ms, e);
+    return store_task_put(t, TASK_CATCH_UP, CATCH_UP_JOBS, TASK_DECIDE, now_ms, e);
 }
 
 static int set_open(struct closing *c, struct err *e)

@@ -250,7 +250,7 @@ int room_leave(struct store_tx *t, struct engine *g, struct machine *m, int64_t 
     m->round = 1;
     if (store_machine_update(t, m, M_WANTED, &changed, e) ||
         store_event_add(t, now_ms, m->job_id, m->name, "machine.waits",
-                        "GitHub refuses its runner: others may have its place meanwhile", e))
+                        "its runner cannot be had from GitHub for now: others may have its place meanwhile", e))
         return -1;
     return room_admit(t, g, now_ms, e);
 }

@@ -60,6 +60,22 @@ static void test_catch_up__with_nothing_to_do_an_hour_costs_a_call_every_five_mi
     assert_int_equal(bed_asked_for_jobs(w), 0);
 }
 
+/* Behind whatever is decided on, hours of too much work would hide a job whose events were lost. */
+static void test_catch_up__it_has_its_turn_among_decisions(void **state)
+{
+    struct bed *w = *state;
+
+    for (int round = 0; round < 2; round++) {
+        assert_true(bed_settle(w));
+        assert_int_equal(bed_number(w,
+                                    "SELECT count(*) FROM task WHERE kind = $1 AND priority <= 2"
+                                    " AND subject IN ('deliveries', 'jobs')",
+                                    TASK_CATCH_UP),
+                         2);
+        bed_pass_by(w, HOUR, MINUTE);
+    }
+}
+
 static void test_catch_up__what_nobody_answered_is_asked_for_once_and_anew_only_after_a_while(void **state)
 {
     struct bed *w = *state;
@@ -352,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_catch_up__with_nothing_to_do_an_hour_costs_a_call_every_five_minutes),
+        TEST(test_catch_up__it_has_its_turn_among_decisions),
         TEST(test_catch_up__what_nobody_answered_is_asked_for_once_and_anew_only_after_a_while),
         TEST(test_catch_up__a_delivery_that_never_comes_is_given_up_with_a_word),
         TEST(test_catch_up__what_somebody_answered_is_not_asked_for_whichever_attempt_it_was),
