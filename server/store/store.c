@@ -38,6 +38,7 @@ struct store {
     struct db *writer;   /* the committer thread's, once that runs */
     struct known *known; /* likewise */
     int64_t fair_after;  /* likewise */
+    size_t late_turn;    /* likewise */
     pthread_t committer;
     bool running;
 
@@ -345,6 +346,11 @@ void store_on_task(struct store *s, void (*wake)(void *arg), void *arg)
 int64_t *store_fair_after(struct store *s)
 {
     return &s->fair_after;
+}
+
+size_t *store_late_turn(struct store *s)
+{
+    return &s->late_turn;
 }
 
 uint64_t store_puts_begin(struct store *s)

@@ -155,7 +155,8 @@ struct task {
 int store_task_put(struct store_tx *t, enum task_kind kind, const char *subject, enum task_priority priority,
                    int64_t due_ms, struct err *e) MUST_USE;
 /* Claim up to n due tasks under a lease, most urgent first, then longest due; none less urgent than `least`. Where more
- * launches and decisions are due than may be claimed, the repositories whose they are take turns. */
+ * launches and decisions are due than may be claimed, the repositories whose they are take turns; one task in four is a
+ * TASK_CHECK that has been due for a minute, if there is one. */
 int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms, size_t n,
                      struct task *out, size_t *got, struct err *e) MUST_USE;
 /* Done with a claimed task. next_due_ms < 0: remove it (unless it was put again meanwhile: then it is due as put).

@@ -67,6 +67,8 @@ void task_note_told(struct store_tx *t, int64_t told_ms);
 /* For store_task_next_due on a reading connection: see store.c. */
 /* The share that was served last when more was due than could be claimed. On the committer's thread only. */
 int64_t *store_fair_after(struct store *s);
+/* Tasks asked for since the last place was kept for what is late (store_task.c). */
+size_t *store_late_turn(struct store *s);
 uint64_t store_puts_begin(struct store *s);
 bool store_puts_same(struct store *s, uint64_t puts, int64_t told_ms);
 

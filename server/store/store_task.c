@@ -148,6 +148,8 @@ static int claim_priority(struct store_tx *t, int priority, int64_t now_ms, int6
  * the single one of another by one, not by a thousand.
  */
 #define SHARES_MAX 512
+#define LATE_MS (60 * 1000)
+#define LATE_ONE_IN 4
 
 struct share {
     int64_t id;
@@ -311,6 +313,21 @@ static int are_more(struct store_tx *t, enum task_priority least, int64_t now_ms
     return 0;
 }
 
+/* Whoever looks after machines waits behind launches and decisions, but not until there are none: one task in four is
+ * for those that have been due for long. */
+static int claim_late(struct store_tx *t, int64_t now_ms, int64_t lease_until_ms, size_t n, struct claimed *all,
+                      struct err *e)
+{
+    size_t *turn = store_late_turn(t->s), places;
+
+    *turn += n - all->n;
+    places = *turn / LATE_ONE_IN;
+    *turn %= LATE_ONE_IN;
+    if (places == 0)
+        return 0;
+    return claim_priority(t, TASK_CHECK, now_ms - LATE_MS, lease_until_ms, all, all->n + places, e);
+}
+
 int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_ms, int64_t lease_until_ms, size_t n,
                      struct task *out, size_t *got, struct err *e)
 {
@@ -318,6 +335,8 @@ int store_task_claim(struct store_tx *t, enum task_priority least, int64_t now_m
     bool more = false;
 
     for (int p = TASK_TEARDOWN; p <= (int)least && all.n < n; p++) {
+        if (p == TASK_LAUNCH && least >= TASK_CHECK && claim_late(t, now_ms, lease_until_ms, n, &all, e))
+            return -1;
         if (p == TASK_LAUNCH && are_more(t, least, now_ms, n - all.n, &more, e))
             return -1;
         if (more && p == TASK_LAUNCH && claim_in_turns(t, least, now_ms, lease_until_ms, &all, n, e))

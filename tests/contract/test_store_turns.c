@@ -102,6 +102,44 @@ static void test_store_turns__launches_of_one_do_not_keep_another_from_being_dec
     assert_in_range(tasks_before(*state, 2), 0, 1);
 }
 
+static void put_check(struct hand *h, const char *name, int64_t due_ms)
+{
+    struct store_tx *t = hand_begin(h);
+    struct err e;
+
+    assert_ok(store_task_put(t, TASK_MACHINE, name, TASK_CHECK, due_ms, &e), e);
+    hand_commit(h);
+}
+
+static size_t count_checks(const struct task *tasks, size_t n)
+{
+    size_t of = 0;
+
+    for (size_t i = 0; i < n; i++)
+        of += tasks[i].kind == TASK_MACHINE ? 1 : 0;
+    return of;
+}
+
+static void test_store_turns__who_looks_after_machines_does_not_wait_until_nothing_else_is_due(void **state)
+{
+    struct task tasks[8];
+    size_t checks = 0;
+
+    put_jobs(*state, 1, 1000, TASK_LAUNCH, 0);
+    put_check(*state, "m-late", NOW - 70000);
+    put_check(*state, "m-later", NOW - 65000);
+    put_check(*state, "m-now", NOW - 50000);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(claim(*state, 1, tasks), 1);
+        checks += count_checks(tasks, 1);
+    }
+    assert_int_equal(checks, 1);
+    assert_int_equal(claim(*state, 8, tasks), 8);
+    assert_int_equal(count_checks(tasks, 8), 1); /* there is one more: the rest are launches */
+    assert_int_equal(claim(*state, 8, tasks), 8);
+    assert_int_equal(count_checks(tasks, 8), 0); /* what is not late waits for them */
+}
+
 static void test_store_turns__whoever_has_fewest_under_way_comes_first(void **state)
 {
     struct task tasks[16];
@@ -182,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_thousand_tasks_of_one_repository_delay_the_single_one_of_another_by_one),
         T(launches_of_one_do_not_keep_another_from_being_decided),
+        T(who_looks_after_machines_does_not_wait_until_nothing_else_is_due),
         T(whoever_has_fewest_under_way_comes_first),
         T(many_repositories_with_one_worker_are_served_alike),
         T(within_a_repository_launches_go_first_and_then_who_waits_longest),
