@@ -22,19 +22,11 @@ struct waiting {
     int64_t before; /* machines of this job that were given none */
 };
 
-/* The job that it was made for, else the one of its labels that waits longest. */
 static int read_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct waiting *w = arg;
 
-    job_clear(&w->j);
-    if (store_job_get(t, w->m->job_id, &w->j, &w->found, e))
-        return -1;
-    if (w->found && (w->j.state != JOB_QUEUED || w->j.want != WANT_MACHINE)) {
-        job_clear(&w->j);
-        w->found = false;
-    }
-    if (!w->found && store_job_next_unserved(t, w->m->repo_id, w->m->label_key, &w->j, &w->found, e))
+    if (machine_job(t, w->m, &w->j, &w->found, e))
         return -1;
     return w->found ? store_events_since_retry(t, w->j.id, "machine.unassigned", &w->before, e) : 0;
 }

@@ -116,6 +116,9 @@ void machine_ref(const struct machine *m, struct instance *ref);
 /* Its runner is an organisation's, not a repository's: `repo` is the organisation's name. */
 bool machine_is_org(const struct machine *m);
 struct github_repo machine_repo(const struct machine *m); /* whose its runner is */
+/* The job that it was made for while that waits, else the one of its labels that has waited longest; clears *j. */
+int machine_job(struct store_tx *t, const struct machine *m, struct job *j, bool *found, struct err *e) MUST_USE;
+bool job_waits(const struct job *j); /* for a machine of ours */
 /* Count it: muster_machine_faults_total. fault: of a fixed set. */
 void machine_fault(const char *fault);
 /* Its runner at GitHub, if it has one or may have. ERR_CONFLICT: it is running a job. */

@@ -283,7 +283,7 @@ static int next_or_end(struct attempt *a, const struct err *refusal, bool *done,
 /* What follows from a refusal. *done = false: go on with a->m->candidate. */
 static int refused(struct attempt *a, const struct err *refusal, bool *done, struct err *e)
 {
-    bool unclear = refusal->kind == ERR_RETRY || refusal->kind == ERR_CONFLICT || refusal->kind == ERR_GONE;
+    bool unclear = refusal_is_unclear(refusal->kind);
 
     *done = true;
     note(a, refusal);

@@ -23,24 +23,13 @@ struct asked {
     const struct job *got;
 };
 
-static bool waits(const struct job *j)
-{
-    return j->state == JOB_QUEUED && j->want == WANT_MACHINE;
-}
-
-/* The job that it was made for, else the one of its labels that it is for now. */
 static int read_tx(struct store_tx *t, void *arg, struct err *e)
 {
     struct asked *a = arg;
 
-    job_clear(a->j);
-    if (store_job_get(t, a->m->job_id, a->j, &a->found, e) ||
-        store_machine_others(t, a->m->job_id, a->m->name, &a->others, e))
+    if (store_machine_others(t, a->m->job_id, a->m->name, &a->others, e))
         return -1;
-    if (a->found && waits(a->j))
-        return 0;
-    job_clear(a->j);
-    return store_job_next_unserved(t, a->m->repo_id, a->m->label_key, a->j, &a->found, e);
+    return machine_job(t, a->m, a->j, &a->found, e);
 }
 
 static int found_tx(struct store_tx *t, void *arg, struct err *e)
@@ -70,7 +59,7 @@ int launch_ask(struct engine *g, const struct machine *m, bool *served, struct e
         return 0;
     if (store_read(g->c.store, read_tx, &a, e))
         return -1;
-    if (!a.found || !waits(&j) || (j.id == m->job_id && a.others == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
+    if (!a.found || !job_waits(&j) || (j.id == m->job_id && a.others == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
         return 0;
     if (github_job_get(g->c.github, &j, j.id, &there, &known, &got, &ignored) || !there || !known || got.id != j.id ||
         got.state <= JOB_QUEUED)

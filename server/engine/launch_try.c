@@ -31,7 +31,7 @@ int launch_job_note(struct store_tx *t, const struct engine *g, const struct ver
 
     if (store_job_get(t, v->job_id, &j, &found, e))
         return -1;
-    if (!found || j.state != JOB_QUEUED || j.want != WANT_MACHINE)
+    if (!found || !job_waits(&j))
         return 0;
     if (v->want == WANT_MACHINE && strcmp(v->reason, j.reason != NULL ? j.reason : "") == 0)
         return 0;

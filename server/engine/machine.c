@@ -72,6 +72,22 @@ struct github_repo machine_repo(const struct machine *m)
     return (struct github_repo){m->installation_id, m->repo_id, m->repo};
 }
 
+bool job_waits(const struct job *j)
+{
+    return j->state == JOB_QUEUED && j->want == WANT_MACHINE;
+}
+
+int machine_job(struct store_tx *t, const struct machine *m, struct job *j, bool *found, struct err *e)
+{
+    job_clear(j);
+    if (store_job_get(t, m->job_id, j, found, e))
+        return -1;
+    if (*found && job_waits(j))
+        return 0;
+    job_clear(j);
+    return store_job_next_unserved(t, m->repo_id, m->label_key, j, found, e);
+}
+
 int machine_remove_runner(struct engine *g, const struct machine *m, struct err *e)
 {
     struct github_repo repo = machine_repo(m);

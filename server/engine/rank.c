@@ -186,8 +186,7 @@ struct refusal {
     enum err_kind kind;
 };
 
-/* Nobody knows whether it was taken after all. */
-static bool is_unclear(enum err_kind kind)
+bool refusal_is_unclear(enum err_kind kind)
 {
     return kind == ERR_RETRY || kind == ERR_CONFLICT || kind == ERR_GONE;
 }
@@ -211,7 +210,7 @@ void rank_refused(struct engine *g, const struct machine *m, const struct plan *
     struct refusal r = {.now_ms = clock_now_ms(), .g = g, .m = m, .p = p, .kind = refusal->kind};
     struct err e;
 
-    if (is_unclear(refusal->kind))
+    if (refusal_is_unclear(refusal->kind))
         return;
     r.until_ms = r.now_ms + (refusal->retry_after_s > 0 ? (int64_t)refusal->retry_after_s * 1000 : REFUSED_MS);
     rank_key(s, r.key);

@@ -13,6 +13,7 @@ void rank_key(const struct machine_spec *s, char out[400]);
 /* Its machine came up, or was refused for want of room. */
 int rank_booted_tx(struct store_tx *t, const struct engine *g, const struct machine *m, int64_t now_ms,
                    struct err *e) MUST_USE;
+bool refusal_is_unclear(enum err_kind kind); /* nobody knows whether the launch was taken after all */
 void rank_refused(struct engine *g, const struct machine *m, const struct plan *p, const struct err *refusal);
 
 /* What a candidate's machine may take: its runner's own word, at most the operator's. */
