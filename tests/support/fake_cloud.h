@@ -66,6 +66,7 @@ struct fake_dialect {
     const char *id_prefix;               /* with id_is_name: what stands before the name; NULL = nothing */
     bool names_are_unique;               /* it refuses a name that is taken, whoever has it */
     bool one_page;                       /* its lists come whole */
+    bool regions_come_with_token;        /* and are not asked for again */
     bool destroy_says_nothing;           /* a success of destroy has no document to be wrong in */
     const struct fake_refusal *dooms; /* refusals that come after the acceptance; ended by fixture NULL; NULL = none */
     bool (*is_auth)(const struct raw_request *r);   /* for credentials: always answered truthfully; NULL = none are */
