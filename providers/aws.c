@@ -424,7 +424,7 @@ struct attempt {
     struct provider *p;
     const struct launch_request *r;
     const char *region;
-    char image[AWS_IMAGE_ID_MAX];
+    struct aws_image image;
     bool at_home;
     size_t n_subnets; /* 0 = the default network */
     struct instance *out;
@@ -440,7 +440,7 @@ static int launch_form(struct buf *form, const struct attempt *a, size_t subnet,
     const struct provider *p = a->p;
     const struct machine_spec *s = a->r->spec;
     char token[64];
-    struct aws_run run = {.image = a->image,
+    struct aws_run run = {.image = &a->image,
                           .instance_type = s->instance_type,
                           .client_token = token,
                           .profile = p->instance_profile,
@@ -529,7 +529,7 @@ static int aws_launch(struct provider *p, const struct launch_request *r, struct
     struct attempt a;
 
     if (attempt_begin(p, r, &a, e) ||
-        aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, a.image, e))
+        aws_image_resolve(&p->client, p->images, a.region, r->spec->image, arch, &a.image, e))
         return -1;
     a.out = out;
     return places_try(&(struct places){.memo = p->progress,
@@ -554,7 +554,7 @@ static int aws_render(struct provider *p, const struct launch_request *r, json_t
     if (attempt_begin(p, &shown, &a, e) || aws_client_ec2_url(&p->client, a.region, &url, e))
         return -1;
     buf_addc(&url, '/');
-    (void)snprintf(a.image, sizeof(a.image), text_has_prefix(r->spec->image, "ami-") ? "%s" : "<image %.20s>",
+    (void)snprintf(a.image.id, sizeof(a.image.id), text_has_prefix(r->spec->image, "ami-") ? "%s" : "<image %.20s>",
                    r->spec->image);
     for (size_t subnet = 0; subnet == 0 || subnet < a.n_subnets; subnet++) {
         AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);

@@ -150,7 +150,27 @@ int aws_disks_check(const json_t *extra, struct err *e)
     return walk(NULL, extra, e);
 }
 
-int aws_disks_add(struct buf *form, const json_t *extra, struct err *e)
+static bool names_device(const json_t *list, const char *device)
 {
-    return walk(form, extra, e);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(list, i), "DeviceName"));
+
+        if (name != NULL && strcmp(name, device) == 0)
+            return true;
+    }
+    return false;
+}
+
+int aws_disks_add(struct buf *form, const json_t *extra, const struct aws_image *image, struct err *e)
+{
+    const json_t *list = json_object_get(extra, "BlockDeviceMappings");
+    size_t n = json_array_size(list);
+
+    if (walk(form, extra, e))
+        return -1;
+    for (size_t i = 0; i < image->n_kept; i++) {
+        if (!names_device(list, image->kept[i]))
+            add_disk(form, ++n, &(struct disk){.device = image->kept[i]});
+    }
+    return 0;
 }

@@ -187,20 +187,34 @@ static void add_filter(struct buf *form, int n, const char *name, const char *va
     aws_form_add(form, value, "Filter.%d.Value.1", n);
 }
 
-/* The newest by creationDate, which sorts as text. */
-static const char *newest(const struct xml_doc *doc)
+/* The newest by creationDate, which sorts as text. NULL = none. */
+static const struct xml_node *newest(const struct xml_doc *doc)
 {
-    const char *id = NULL, *date = "";
+    const struct xml_node *found = NULL;
+    const char *date = "";
 
     for (const struct xml_node *i = xml_find(xml_root(doc), "imagesSet/item"); i != NULL; i = xml_next(i)) {
         const char *this_id = xml_text(i, "imageId"), *this_date = xml_text(i, "creationDate");
 
         if (this_id != NULL && is_ami(this_id) && this_date != NULL && strcmp(this_date, date) > 0) {
-            id = this_id;
+            found = i;
             date = this_date;
         }
     }
-    return id;
+    return found;
+}
+
+/* A device of the image is a volume, or an instance store (without "ebs"), which ends with the machine anyway. */
+static void read_image(const struct xml_node *item, struct aws_image *out)
+{
+    (void)snprintf(out->id, sizeof(out->id), "%s", xml_text(item, "imageId"));
+    for (const struct xml_node *d = xml_find(item, "blockDeviceMapping/item");
+         d != NULL && out->n_kept < ARRAY_LEN(out->kept); d = xml_next(d)) {
+        const char *name = xml_text(d, "deviceName"), *ends = xml_text(d, "ebs/deleteOnTermination");
+
+        if (name != NULL && strlen(name) < sizeof(out->kept[0]) && ends != NULL && strcmp(ends, "false") == 0)
+            (void)snprintf(out->kept[out->n_kept++], sizeof(out->kept[0]), "%s", name);
+    }
 }
 
 struct lookup {
@@ -209,12 +223,12 @@ struct lookup {
     const struct source *source;
 };
 
-static int ask_images(const struct lookup *l, char **out, struct err *e)
+static int ask_images(const struct lookup *l, struct aws_image *out, struct err *e)
 {
     AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
     AUTO_XML struct xml_doc *doc = NULL;
+    const struct xml_node *item;
     struct aws_fault fault;
-    const char *id;
 
     aws_form_begin(&form, "DescribeImages", AWS_EC2_VERSION);
     aws_form_add(&form, l->source->owner, "Owner.1");
@@ -223,15 +237,33 @@ static int ask_images(const struct lookup *l, char **out, struct err *e)
     add_filter(&form, 3, "architecture", l->arch);
     if (aws_client_ec2(l->client, l->region, "DescribeImages", &form, NULL, &doc, &fault, e))
         return -1;
-    id = newest(doc);
-    if (id == NULL)
+    item = newest(doc);
+    if (item == NULL)
         return err_set(e, ERR_INVALID, "no image in %s for machine_image %.120s (owner %s, name %.120s, %s)", l->region,
                        l->image, l->source->owner, l->source->pattern, l->arch);
-    *out = mem_strdup(id);
+    read_image(item, out);
     return 0;
 }
 
-static int ask_parameter(const struct lookup *l, char **out, struct err *e)
+/* Whether there is such an image, and whether it may be used, is for the launch to say. */
+static int ask_devices(const struct lookup *l, struct aws_image *out, struct err *e)
+{
+    AUTO_BUF struct buf form = BUF_INIT(AWS_FORM_MAX);
+    AUTO_XML struct xml_doc *doc = NULL;
+    const struct xml_node *item;
+    struct aws_fault fault;
+
+    aws_form_begin(&form, "DescribeImages", AWS_EC2_VERSION);
+    aws_form_add(&form, out->id, "ImageId.1");
+    if (aws_client_ec2(l->client, l->region, "DescribeImages", &form, NULL, &doc, &fault, e))
+        return e->kind == ERR_RETRY || e->kind == ERR_THROTTLED ? -1 : 0;
+    item = xml_find(xml_root(doc), "imagesSet/item");
+    if (item != NULL && xml_text(item, "imageId") != NULL && strcmp(xml_text(item, "imageId"), out->id) == 0)
+        read_image(item, out);
+    return 0;
+}
+
+static int ask_parameter(const struct lookup *l, struct aws_image *out, struct err *e)
 {
     AUTO_FREE char *value = NULL;
 
@@ -239,21 +271,31 @@ static int ask_parameter(const struct lookup *l, char **out, struct err *e)
         return -1;
     if (!is_ami(value))
         return err_set(e, ERR_INVALID, "parameter %.120s does not hold an AMI id", l->source->parameter);
-    *out = value;
-    value = NULL;
-    return 0;
+    (void)snprintf(out->id, sizeof(out->id), "%s", value);
+    return ask_devices(l, out, e);
+}
+
+static int ask_ami(const struct lookup *l, struct aws_image *out, struct err *e)
+{
+    (void)snprintf(out->id, sizeof(out->id), "%s", l->source->ami);
+    return ask_devices(l, out, e);
 }
 
 static int fill(void *arg, const char *key, struct cache_fill *out, struct err *e)
 {
     const struct lookup *l = arg;
-    char *id = NULL;
+    struct aws_image *image = mem_zalloc(sizeof(*image));
+    int rc;
 
     (void)key;
-    if (l->source->parameter != NULL ? ask_parameter(l, &id, e) : ask_images(l, &id, e))
-        return -1;
-    *out = (struct cache_fill){.value = id, .expires_ms = clock_now_ms() + KEEP_MS};
-    return 0;
+    rc = l->source->ami != NULL         ? ask_ami(l, image, e)
+         : l->source->parameter != NULL ? ask_parameter(l, image, e)
+                                        : ask_images(l, image, e);
+    if (rc)
+        free(image);
+    else
+        *out = (struct cache_fill){.value = image, .expires_ms = clock_now_ms() + KEEP_MS};
+    return rc;
 }
 
 struct cache *aws_image_cache_new(void)
@@ -262,7 +304,7 @@ struct cache *aws_image_cache_new(void)
 }
 
 int aws_image_resolve(const struct aws_client *c, struct cache *images, const char *region, const char *image,
-                      const char *arch, char out[AWS_IMAGE_ID_MAX], struct err *e)
+                      const char *arch, struct aws_image *out, struct err *e)
 {
     AUTO_CACHE_REF struct cache_ref *ref = NULL;
     AUTO_BUF struct buf key = BUF_INIT(1024);
@@ -270,13 +312,9 @@ int aws_image_resolve(const struct aws_client *c, struct cache *images, const ch
     struct lookup l = {.client = c, .region = region, .image = image, .arch = arch, .source = &source};
     const char *text;
 
-    if (classify(image, arch, &source, e))
+    buf_addf(&key, "%s %s %s", region, arch, image);
+    if (classify(image, arch, &source, e) || buf_str(&key, &text, e) || cache_get(images, text, fill, &l, &ref, e))
         return -1;
-    if (source.ami == NULL) {
-        buf_addf(&key, "%s %s %s", region, arch, image);
-        if (buf_str(&key, &text, e) || cache_get(images, text, fill, &l, &ref, e))
-            return -1;
-    }
-    (void)snprintf(out, AWS_IMAGE_ID_MAX, "%s", source.ami != NULL ? source.ami : (const char *)cache_value(ref));
+    *out = *(const struct aws_image *)cache_value(ref);
     return 0;
 }

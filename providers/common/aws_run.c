@@ -28,7 +28,7 @@ static void add_spot(struct buf *form)
 int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e)
 {
     aws_form_begin(form, "RunInstances", AWS_EC2_VERSION);
-    aws_form_add(form, r->image, "ImageId");
+    aws_form_add(form, r->image->id, "ImageId");
     aws_form_add(form, r->instance_type, "InstanceType");
     aws_form_add(form, "1", "MinCount");
     aws_form_add(form, "1", "MaxCount");
@@ -44,5 +44,5 @@ int aws_run_form(struct buf *form, const struct aws_run *r, struct err *e)
         aws_form_add(form, r->groups[i], "SecurityGroupId.%zu", i + 1);
     if (r->spot)
         add_spot(form);
-    return aws_disks_add(form, r->extra, e) || (!r->pulls && add_user_data(form, r->user_data, e)) ? -1 : 0;
+    return aws_disks_add(form, r->extra, r->image, e) || (!r->pulls && add_user_data(form, r->user_data, e)) ? -1 : 0;
 }

@@ -10,7 +10,8 @@
 #define AWS_USER_DATA_MAX 16384 /* before base64 */
 
 struct aws_run {
-    const char *image, *instance_type, *client_token;
+    const struct aws_image *image;
+    const char *instance_type, *client_token;
     const char *profile; /* instance profile's name or ARN; NULL = none */
     const char *subnet;  /* NULL = the default network */
     const char *const *groups;

@@ -222,7 +222,7 @@ def json_controls(requests):
 
 def controls(requests):
     """What the judge must not let pass."""
-    run = next(r["body"] for r in requests if r["scenario"] == "spot")
+    run = next(r["body"] for r in requests if r["scenario"] == "spot" and "Action=RunInstances" in r["body"])
     listing = next(r["body"] for r in requests if "Action=DescribeInstances" in r["body"] and "Filter" in r["body"])
     for name, was, becomes, needle in (
             ("the SDK's spelling of tags", "TagSpecification.", "TagSpecifications.", "unknown parameter TagSpec"),

@@ -216,6 +216,57 @@ static void test_aws_sim__images_are_found_by_alias_pattern_and_parameter(void *
     account_close(&a);
 }
 
+/* Whatever an image says of its volumes, and in whatever way it was named. */
+static void test_aws_sim__no_volume_of_an_image_outlives_its_machine(void **state)
+{
+    static const char *const images[] = {"ami-0d00000000000d474", "self/training-*", "ssm:/aws/service/test/ami"};
+    struct account a;
+    struct instance got;
+    char name[32];
+    struct err e;
+
+    (void)state;
+    account_open(&a, &(struct sim_ec2_conf){0}, NULL, 0);
+    sim_ec2_add_image(a.ec2, &(struct sim_image){.id = images[0],
+                                                 .name = "training-7",
+                                                 .owner_id = "123456789012",
+                                                 .owner_alias = "self",
+                                                 .architecture = "x86_64",
+                                                 .created = "2024-05-14T12:00:00.000Z",
+                                                 .data_device = "/dev/sdf"});
+    sim_ec2_add_parameter(a.ec2, "/aws/service/test/ami", images[0]);
+    for (size_t i = 0; i < ARRAY_LEN(images); i++) {
+        struct machine_spec s = {.cloud = "aws", .instance_type = "g4dn.xlarge", .image = images[i]};
+
+        (void)snprintf(name, sizeof(name), "muster-%zu", i);
+        assert_ok(launch(&a, &s, name, &got, &e), e);
+        assert_string_equal(simulated(&a, got.id).image, images[0]);
+        assert_ok(a.ops->destroy(a.p, &got, &e), e);
+    }
+    assert_int_equal(sim_ec2_volumes_left(a.ec2), 0);
+    account_close(&a);
+}
+
+static void test_aws_sim__who_may_not_ask_for_images_launches_all_the_same(void **state)
+{
+    struct account a;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    account_open(&a, &(struct sim_ec2_conf){0}, NULL, 0);
+    sim_http_fault(sim_ec2_http(a.ec2),
+                   &(struct sim_fault){.op = "DescribeImages",
+                                       .kind = SIM_FAULT_STATUS,
+                                       .status = 403,
+                                       .body =
+                                           "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You "
+                                           "are not authorized</Message></Error></Errors></Response>",
+                                       .next = 100});
+    assert_ok(launch(&a, &sound, "muster-a", &got, &e), e);
+    account_close(&a);
+}
+
 static void test_aws_sim__a_role_is_assumed_before_anything_is_asked(void **state)
 {
     static const struct setting role[] = {{"role_arn", SIM_EC2_ROLE_ARN}};
@@ -311,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_aws_sim__a_role_is_assumed_before_anything_is_asked),
         cmocka_unit_test(test_aws_sim__a_machine_not_visible_yet_is_found_later_by_name),
         cmocka_unit_test(test_aws_sim__the_list_holds_what_lives),
+        cmocka_unit_test(test_aws_sim__no_volume_of_an_image_outlives_its_machine),
+        cmocka_unit_test(test_aws_sim__who_may_not_ask_for_images_launches_all_the_same),
         cmocka_unit_test(test_aws_sim__the_regions_are_those_that_the_account_may_use),
     };
 

@@ -147,6 +147,7 @@ void sim_ec2_add_image(struct sim_ec2 *s, const struct sim_image *i)
     n.architecture = mem_strdup(i->architecture);
     n.created = mem_strdup(i->created);
     n.root_device = mem_strdup(i->root_device != NULL ? i->root_device : "/dev/sda1");
+    n.data_device = i->data_device != NULL ? mem_strdup(i->data_device) : NULL;
     e2_lock(s);
     s->images = mem_realloc_array(s->images, s->n_images + 1, sizeof(*s->images));
     s->images[s->n_images++] = n;
@@ -356,8 +357,8 @@ static void free_catalog(struct sim_ec2 *s)
     }
     for (size_t i = 0; i < s->n_images; i++) {
         struct e2_image *m = &s->images[i];
-        char *const parts[] = {m->id,           m->name,    m->owner_id,   m->owner_alias,
-                               m->architecture, m->created, m->root_device};
+        char *const parts[] = {m->id,           m->name,    m->owner_id,    m->owner_alias,
+                               m->architecture, m->created, m->root_device, m->data_device};
 
         for (size_t k = 0; k < ARRAY_LEN(parts); k++)
             free(parts[k]);

@@ -75,6 +75,7 @@ struct sim_image {
     const char *id, *name, *owner_id, *owner_alias, *architecture, *created; /* created: 2024-05-14T00:00:00.000Z */
     const char *root_device;                                                 /* default /dev/sda1 */
     int snapshot_gb;                                                         /* default 8 */
+    const char *data_device; /* of a second volume, which outlives its machine unless the launch says otherwise; NULL */
 };
 void sim_ec2_add_image(struct sim_ec2 *s, const struct sim_image *i);
 void sim_ec2_add_subnet(struct sim_ec2 *s, const char *id, const char *zone, int free_addresses);
@@ -103,6 +104,7 @@ struct sim_instance {
     int64_t launched_ms, ended_ms; /* ended_ms: when its end began, i.e. billing stops; 0 = lives */
 };
 size_t sim_ec2_count(struct sim_ec2 *s);                                    /* ever launched */
+size_t sim_ec2_volumes_left(struct sim_ec2 *s);                             /* of machines that are gone: paid for */
 bool sim_ec2_at(struct sim_ec2 *s, size_t index, struct sim_instance *out); /* in order of launch */
 bool sim_ec2_find(struct sim_ec2 *s, const char *id_or_name, struct sim_instance *out);
 bool sim_ec2_tag(struct sim_ec2 *s, const char *id, const char *key, char *out, size_t size);

@@ -435,6 +435,17 @@ void e2_terminate_instances(struct sim_ec2 *s, const struct sim_req *rq, const s
 
 /* ---- public ---- */
 
+size_t sim_ec2_volumes_left(struct sim_ec2 *s)
+{
+    size_t n = 0;
+
+    e2_lock(s);
+    for (size_t k = 0; k < s->n_instances; k++)
+        n += s->instances[k]->keeps_volume && s->instances[k]->i.ended_ms != 0 ? 1 : 0;
+    e2_unlock(s);
+    return n;
+}
+
 size_t sim_ec2_count(struct sim_ec2 *s)
 {
     size_t n;

@@ -20,7 +20,7 @@ struct e2_key {
 };
 
 struct e2_image {
-    char *id, *name, *owner_id, *owner_alias, *architecture, *created, *root_device;
+    char *id, *name, *owner_id, *owner_alias, *architecture, *created, *root_device, *data_device;
     int snapshot_gb;
 };
 
@@ -48,6 +48,7 @@ struct e2_instance {
     char fingerprint[65]; /* of the launch's parameters */
     char reservation[24];
     bool dies_with_power, stopped, started, fails_start;
+    bool keeps_volume; /* when it ends */
     int pending_ms;
 };
 

@@ -178,6 +178,15 @@ static void image_xml(const struct e2_image *m, struct buf *b)
              "<ebs><snapshotId>snap-0123456789abcdef0</snapshotId><volumeSize>%d</volumeSize><deleteOnTermination>true"
              "</deleteOnTermination><volumeType>gp2</volumeType><encrypted>false</encrypted></ebs></item>",
              m->snapshot_gb);
+    if (m->data_device != NULL) {
+        buf_adds(b, "<item>");
+        e2_xml(b, "deviceName", m->data_device);
+        buf_adds(b, "<ebs><snapshotId>snap-0123456789abcdef1</snapshotId><volumeSize>100</volumeSize>"
+                    "<deleteOnTermination>false</deleteOnTermination><volumeType>gp3</volumeType><encrypted>false"
+                    "</encrypted></ebs></item><item>");
+        e2_xml(b, "deviceName", "/dev/sdz");
+        buf_adds(b, "<virtualName>ephemeral0</virtualName></item>");
+    }
     buf_adds(b, "</blockDeviceMapping><virtualizationType>hvm</virtualizationType><hypervisor>xen</hypervisor>"
                 "<enaSupport>true</enaSupport></item>\n");
 }

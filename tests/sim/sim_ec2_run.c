@@ -106,7 +106,8 @@ static bool check_disks(struct sim_ec2 *s, const struct wish *w, struct sim_res 
         const char *type = e2_getf(w->f, "BlockDeviceMapping.%d.Ebs.VolumeType", k);
 
         device = e2_getf(w->f, "BlockDeviceMapping.%d.DeviceName", k);
-        if (k == 1 && strcmp(device, w->image->root_device) != 0)
+        if (k == 1 && strcmp(device, w->image->root_device) != 0 &&
+            (w->image->data_device == NULL || strcmp(device, w->image->data_device) != 0))
             e2_violation(s, w->rq, "the first disk %s is not the image's root device %s: it would be one more disk",
                          device, w->image->root_device);
         if (k == 1 && size != NULL && strtol(size, NULL, 10) < w->image->snapshot_gb)
@@ -336,6 +337,19 @@ static void take_tags(struct e2_instance *i, const struct wish *w)
     }
 }
 
+/* The image's second volume outlives the machine unless the launch says otherwise. */
+static bool keeps_volume(const struct wish *w)
+{
+    const char *device, *ends;
+
+    for (int k = 1; (device = e2_getf(w->f, "BlockDeviceMapping.%d.DeviceName", k)) != NULL; k++) {
+        ends = e2_getf(w->f, "BlockDeviceMapping.%d.Ebs.DeleteOnTermination", k);
+        if (w->image->data_device != NULL && strcmp(device, w->image->data_device) == 0 && ends != NULL)
+            return strcmp(ends, "true") != 0;
+    }
+    return w->image->data_device != NULL;
+}
+
 static struct e2_instance *launch(struct sim_ec2 *s, const struct wish *w)
 {
     struct e2_instance *i = mem_zalloc(sizeof(*i));
@@ -356,6 +370,7 @@ static struct e2_instance *launch(struct sim_ec2 *s, const struct wish *w)
     s->fail_next -= i->fails_start ? 1 : 0;
     i->architecture = mem_strdup(w->image->architecture);
     i->root_device = mem_strdup(w->image->root_device);
+    i->keeps_volume = keeps_volume(w);
     i->user_data = w->user_data.p != NULL ? mem_strndup(w->user_data.p, w->user_data.len) : NULL;
     i->user_data_len = w->user_data.len;
     fingerprint(w->f, i->fingerprint);

@@ -64,23 +64,25 @@ static void test_aws__a_launch_asks_for_one_instance_that_ends_with_its_guest(vo
 
     (void)state;
     assert_ok(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), e);
-    assert_int_equal(raw_count(b->server), 1);
-    has(b, 0, "Action", "RunInstances");
-    has(b, 0, "Version", "2016-11-15");
-    has(b, 0, "MinCount", "1");
-    has(b, 0, "MaxCount", "1");
-    has(b, 0, "ImageId", fake_aws.image);
-    has(b, 0, "InstanceType", "g4dn.xlarge");
-    has(b, 0, "ClientToken", "muster-a-0-0-0");
-    has(b, 0, "InstanceInitiatedShutdownBehavior", "terminate");
-    has(b, 0, "MetadataOptions.HttpTokens", "required");
-    has(b, 0, "MetadataOptions.HttpPutResponseHopLimit", "2");
+    assert_int_equal(raw_count(b->server), 2);
+    has(b, 0, "Action", "DescribeImages");
+    has(b, 0, "ImageId.1", fake_aws.image);
+    has(b, 1, "Action", "RunInstances");
+    has(b, 1, "Version", "2016-11-15");
+    has(b, 1, "MinCount", "1");
+    has(b, 1, "MaxCount", "1");
+    has(b, 1, "ImageId", fake_aws.image);
+    has(b, 1, "InstanceType", "g4dn.xlarge");
+    has(b, 1, "ClientToken", "muster-a-0-0-0");
+    has(b, 1, "InstanceInitiatedShutdownBehavior", "terminate");
+    has(b, 1, "MetadataOptions.HttpTokens", "required");
+    has(b, 1, "MetadataOptions.HttpPutResponseHopLimit", "2");
     text_base64(&base64, bed_user_data, strlen(bed_user_data));
-    has(b, 0, "UserData", base64.p);
-    lacks(b, 0, "SubnetId");
-    lacks(b, 0, "SecurityGroupId.1");
-    lacks(b, 0, "InstanceMarketOptions.MarketType");
-    lacks(b, 0, "NetworkInterface.1.DeviceIndex");
+    has(b, 1, "UserData", base64.p);
+    lacks(b, 1, "SubnetId");
+    lacks(b, 1, "SecurityGroupId.1");
+    lacks(b, 1, "InstanceMarketOptions.MarketType");
+    lacks(b, 1, "NetworkInterface.1.DeviceIndex");
 }
 
 static void carries_tags(struct bed *b, int specification, const char *type)
@@ -88,13 +90,13 @@ static void carries_tags(struct bed *b, int specification, const char *type)
     char name[64];
 
     (void)snprintf(name, sizeof(name), "TagSpecification.%d.ResourceType", specification);
-    has(b, 0, name, type);
+    has(b, 1, name, type);
     (void)snprintf(name, sizeof(name), "TagSpecification.%d.Tag.2.Key", specification);
-    has(b, 0, name, TAG_MACHINE);
+    has(b, 1, name, TAG_MACHINE);
     (void)snprintf(name, sizeof(name), "TagSpecification.%d.Tag.2.Value", specification);
-    has(b, 0, name, "muster-a");
+    has(b, 1, name, "muster-a");
     (void)snprintf(name, sizeof(name), "TagSpecification.%d.Tag.5.Value", specification);
-    has(b, 0, name, "1714572000");
+    has(b, 1, name, "1714572000");
 }
 
 static void test_aws__everything_a_launch_creates_carries_the_tags(void **state)
@@ -108,7 +110,7 @@ static void test_aws__everything_a_launch_creates_carries_the_tags(void **state)
     carries_tags(b, 1, "instance");
     carries_tags(b, 2, "volume");
     carries_tags(b, 3, "network-interface");
-    lacks(b, 0, "TagSpecification.4.ResourceType");
+    lacks(b, 1, "TagSpecification.4.ResourceType");
 }
 
 static void test_aws__a_spot_launch_asks_once_and_tags_its_request(void **state)
@@ -122,9 +124,9 @@ static void test_aws__a_spot_launch_asks_once_and_tags_its_request(void **state)
     order_init(&o, b, "muster-a", "muster-a-0-0");
     o.spec.spot = true;
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    has(b, 0, "InstanceMarketOptions.MarketType", "spot");
-    has(b, 0, "InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time");
-    has(b, 0, "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior", "terminate");
+    has(b, 1, "InstanceMarketOptions.MarketType", "spot");
+    has(b, 1, "InstanceMarketOptions.SpotOptions.SpotInstanceType", "one-time");
+    has(b, 1, "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior", "terminate");
     carries_tags(b, 4, "spot-instances-request");
 }
 
@@ -141,13 +143,44 @@ static void test_aws__disks_are_mapped_and_end_with_the_machine(void **state)
                         "VolumeType", "gp3", "Iops", "4000");
     o.spec.extra = o.extra;
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
-    has(b, 0, "BlockDeviceMapping.1.DeviceName", "/dev/sda1");
-    has(b, 0, "BlockDeviceMapping.1.Ebs.VolumeSize", "75");
-    has(b, 0, "BlockDeviceMapping.1.Ebs.VolumeType", "gp3");
-    has(b, 0, "BlockDeviceMapping.1.Ebs.Iops", "4000");
-    has(b, 0, "BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true");
-    lacks(b, 0, "BlockDeviceMapping.1.Ebs.Throughput");
-    lacks(b, 0, "BlockDeviceMapping.2.DeviceName");
+    has(b, 1, "BlockDeviceMapping.1.DeviceName", "/dev/sda1");
+    has(b, 1, "BlockDeviceMapping.1.Ebs.VolumeSize", "75");
+    has(b, 1, "BlockDeviceMapping.1.Ebs.VolumeType", "gp3");
+    has(b, 1, "BlockDeviceMapping.1.Ebs.Iops", "4000");
+    has(b, 1, "BlockDeviceMapping.1.Ebs.DeleteOnTermination", "true");
+    lacks(b, 1, "BlockDeviceMapping.1.Ebs.Throughput");
+    lacks(b, 1, "BlockDeviceMapping.2.DeviceName");
+}
+
+#define KEEPS                                                                                                          \
+    "<DescribeImagesResponse><imagesSet><item><imageId>%s</imageId><blockDeviceMapping>"                               \
+    "<item><deviceName>/dev/sda1</deviceName><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>"       \
+    "<item><deviceName>/dev/sdf</deviceName><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>"        \
+    "<item><deviceName>/dev/sdg</deviceName><ebs><deleteOnTermination>true</deleteOnTermination></ebs></item>"         \
+    "<item><deviceName>/dev/sdh</deviceName><virtualName>ephemeral0</virtualName></item>"                              \
+    "</blockDeviceMapping></item></imagesSet></DescribeImagesResponse>"
+
+static void test_aws__volumes_that_the_image_keeps_end_with_the_machine_too(void **state)
+{
+    AUTO_BED struct bed *b = plain_bed();
+    AUTO_BUF struct buf image = BUF_INIT(4096);
+    AUTO_ORDER struct order o;
+    struct instance got;
+    struct err e;
+
+    (void)state;
+    order_init(&o, b, "muster-a", "muster-a-0-0");
+    o.extra = json_pack("{s:[{s:s,s:i}]}", "BlockDeviceMappings", "DeviceName", "/dev/sda1", "VolumeSize", 75);
+    o.spec.extra = o.extra;
+    buf_addf(&image, KEEPS, fake_aws.image);
+    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = image.p});
+    assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_RETRY, "another document", e);
+    has(b, 1, "BlockDeviceMapping.1.DeviceName", "/dev/sda1");
+    has(b, 1, "BlockDeviceMapping.1.Ebs.VolumeSize", "75");
+    has(b, 1, "BlockDeviceMapping.2.DeviceName", "/dev/sdf");
+    has(b, 1, "BlockDeviceMapping.2.Ebs.DeleteOnTermination", "true");
+    lacks(b, 1, "BlockDeviceMapping.2.Ebs.VolumeSize");
+    lacks(b, 1, "BlockDeviceMapping.3.DeviceName");
 }
 
 /* ---- subnets ---- */
@@ -161,22 +194,22 @@ static void test_aws__a_full_subnet_leads_to_the_next_one_with_another_token(voi
     struct err e;
 
     (void)state;
-    /* the look-up of an earlier result is answered, then there is no room anywhere */
+    /* what is asked of the image and of an earlier result is answered, then there is no room anywhere */
     body = fake_fixture("aws", "no-capacity.xml");
-    fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 1, .status = 500, .body = body});
+    fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 2, .status = 500, .body = body});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "InsufficientInstanceCapacity", e);
-    assert_int_equal(raw_count(b->server), 4);
-    has(b, 0, "Action", "DescribeInstances");
-    has(b, 0, "Filter.1.Name", "client-token");
-    has(b, 0, "Filter.1.Value.3", "muster-a-0-0-2");
-    has(b, 1, "SubnetId", "subnet-a");
-    has(b, 1, "ClientToken", "muster-a-0-0-0");
-    has(b, 2, "SubnetId", "subnet-b");
-    has(b, 2, "ClientToken", "muster-a-0-0-1");
-    has(b, 3, "SubnetId", "subnet-c");
-    has(b, 3, "SecurityGroupId.1", "sg-a");
-    has(b, 3, "SecurityGroupId.2", "sg-b");
-    has(b, 3, "IamInstanceProfile.Name", "muster-machine");
+    assert_int_equal(raw_count(b->server), 5);
+    has(b, 1, "Action", "DescribeInstances");
+    has(b, 1, "Filter.1.Name", "client-token");
+    has(b, 1, "Filter.1.Value.3", "muster-a-0-0-2");
+    has(b, 2, "SubnetId", "subnet-a");
+    has(b, 2, "ClientToken", "muster-a-0-0-0");
+    has(b, 3, "SubnetId", "subnet-b");
+    has(b, 3, "ClientToken", "muster-a-0-0-1");
+    has(b, 4, "SubnetId", "subnet-c");
+    has(b, 4, "SecurityGroupId.1", "sg-a");
+    has(b, 4, "SecurityGroupId.2", "sg-b");
+    has(b, 4, "IamInstanceProfile.Name", "muster-machine");
 }
 
 static void test_aws__what_is_not_offered_is_remembered_only_if_no_subnet_offers_it(void **state)
@@ -190,7 +223,7 @@ static void test_aws__what_is_not_offered_is_remembered_only_if_no_subnet_offers
     struct err e;
 
     (void)state;
-    full.skip = 1;
+    full.skip = 2;
     fake_set_fault(&b->cloud, &full);
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_CAPACITY, "Unsupported", e);
     assert_int_equal(e.retry_after_s, 0);
@@ -207,7 +240,7 @@ static void lose_the_second_subnets_answer(struct bed *b)
     struct instance got;
     struct err e;
 
-    fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 1, .status = 500, .body = body, .next = &lost});
+    fake_set_fault(&b->cloud, &(struct fake_fault){.skip = 2, .status = 500, .body = body, .next = &lost});
     assert_fails(bed_launch(b, "muster-a", "muster-a-0-0", &got, &e), ERR_RETRY, "", e);
     fake_set_fault(&b->cloud, NULL);
     assert_int_equal(b->cloud.made, 1);
@@ -252,11 +285,11 @@ static void test_aws__subnets_and_groups_stay_in_the_accounts_region(void **stat
     o.spec.region = "us-east-2";
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     assert_string_equal(got.region, "us-east-2");
-    assert_int_equal(raw_count(b->server), 1);
-    lacks(b, 0, "SubnetId");
-    lacks(b, 0, "SecurityGroupId.1");
-    has(b, 0, "IamInstanceProfile.Name", "muster-machine");
-    assert_non_null(strstr(raw_header(raw_get(b->server, 0), "Authorization"), "/us-east-2/ec2/aws4_request"));
+    assert_int_equal(raw_count(b->server), 2);
+    lacks(b, 1, "SubnetId");
+    lacks(b, 1, "SecurityGroupId.1");
+    has(b, 1, "IamInstanceProfile.Name", "muster-machine");
+    assert_non_null(strstr(raw_header(raw_get(b->server, 1), "Authorization"), "/us-east-2/ec2/aws4_request"));
 }
 
 /* ---- images ---- */
@@ -298,7 +331,8 @@ static void test_aws__a_parameter_of_systems_manager_names_the_image(void **stat
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     assert_string_equal(body_of(b, 0), "{\"Name\":\"/aws/service/debian/release/12/latest/amd64\"}");
     assert_string_equal(raw_header(raw_get(b->server, 0), "X-Amz-Target"), "AmazonSSM.GetParameter");
-    has(b, 1, "ImageId", "ami-0000000000000000d");
+    has(b, 1, "ImageId.1", "ami-0000000000000000d");
+    has(b, 2, "ImageId", "ami-0000000000000000d");
 }
 
 static void test_aws__no_image_under_a_pattern_says_where_was_looked(void **state)
@@ -540,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_aws__everything_a_launch_creates_carries_the_tags),
         cmocka_unit_test(test_aws__a_spot_launch_asks_once_and_tags_its_request),
         cmocka_unit_test(test_aws__disks_are_mapped_and_end_with_the_machine),
+        cmocka_unit_test(test_aws__volumes_that_the_image_keeps_end_with_the_machine_too),
         cmocka_unit_test(test_aws__a_full_subnet_leads_to_the_next_one_with_another_token),
         cmocka_unit_test(test_aws__what_is_not_offered_is_remembered_only_if_no_subnet_offers_it),
         cmocka_unit_test(test_aws__a_repetition_begins_with_the_subnet_whose_answer_was_lost),

@@ -2,6 +2,8 @@
 
 #include "providers/common/aws_disks.h"
 
+static const struct aws_image plain; /* keeps nothing */
+
 static int check(const char *text, struct err *e)
 {
     AUTO_JSON json_t *extra = NULL;
@@ -18,7 +20,7 @@ static void test_aws_disks__no_disks_are_no_parameters(void **state)
     struct err e;
 
     (void)state;
-    assert_ok(aws_disks_add(&form, NULL, &e), e);
+    assert_ok(aws_disks_add(&form, NULL, &plain, &e), e);
     assert_ok(check("{}", &e), e);
     assert_ok(check("{\"BlockDeviceMappings\":null}", &e), e);
     assert_ok(check("{\"BlockDeviceMappings\":[], \"other\": 1}", &e), e);
@@ -36,7 +38,7 @@ static void test_aws_disks__every_member_is_written_as_ec2_spells_it(void **stat
 
     (void)state;
     assert_ok(js_parse(text, strlen(text), &extra, &e), e);
-    assert_ok(aws_disks_add(&form, extra, &e), e);
+    assert_ok(aws_disks_add(&form, extra, &plain, &e), e);
     assert_string_equal(form.p, "&BlockDeviceMapping.1.DeviceName=%2Fdev%2Fsda1"
                                 "&BlockDeviceMapping.1.Ebs.VolumeSize=75"
                                 "&BlockDeviceMapping.1.Ebs.Iops=4000"
