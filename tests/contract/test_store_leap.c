@@ -150,6 +150,21 @@ static void test_store_leap__set_back_nothing_is_left_behind_in_the_future(void 
     assert_int_equal(number(*state, "SELECT asked_ms FROM watch"), 0);
 }
 
+static void test_store_leap__set_back_what_was_due_long_ago_is_due_still(void **state)
+{
+    struct store_tx *t = hand_begin(*state);
+    int64_t due = -99;
+    struct err e;
+
+    assert_ok(store_task_put(t, TASK_MACHINE, "m", TASK_CHECK, 1, &e), e);
+    hand_commit(*state);
+    leap(*state, -DAY);
+    t = hand_begin(*state);
+    assert_ok(store_task_next_due(t, TASK_REPORT, &due, &e), e);
+    assert_int_equal(due, 1); /* -1 would be nothing */
+    hand_commit(*state);
+}
+
 static void test_store_leap__set_forwards_what_was_noted_of_machines_is_not_older_than_before(void **state)
 {
     write_down(*state, NOW - DAY - 5 * MINUTE);
@@ -229,6 +244,7 @@ int main(void)
         TEST(test_store_leap__launched_by_the_new_clock_before_anybody_noticed_a_machine_is_left_as_it_is),
         TEST(test_store_leap__what_became_surplus_by_the_new_clock_is_not_moved_with_its_machine),
         TEST(test_store_leap__set_back_nothing_is_left_behind_in_the_future),
+        TEST(test_store_leap__set_back_what_was_due_long_ago_is_due_still),
         TEST(test_store_leap__set_forwards_what_was_noted_of_machines_is_not_older_than_before),
         TEST(test_store_leap__what_the_new_clock_noted_stays_whichever_way_it_was_set),
         TEST(test_store_leap__at_a_start_a_machine_of_the_future_lives_as_one_that_is_launched_now),

@@ -227,6 +227,27 @@ int64_t bed_job_state(struct bed *w, int64_t id)
     return bed_number(w, "SELECT state FROM job WHERE id = $1", id);
 }
 
+static int print_task(void *arg, const struct db_val *c, size_t n, struct err *e)
+{
+    (void)arg;
+    (void)n;
+    (void)e;
+    (void)fprintf(stderr, "task of kind %lld, priority %lld: ready %lld ms from now, claimed %lld, attempts %lld: %s\n",
+                  (long long)c[0].i, (long long)c[1].i, (long long)c[2].i, (long long)c[3].i, (long long)c[4].i,
+                  c[5].s);
+    return 0;
+}
+
+static void tell_tasks(struct bed *w)
+{
+    struct db_val now = DB_I(clock_now_ms());
+    struct err e;
+
+    if (db_sqlite.exec(w->db, "SELECT kind, priority, ready_ms - $1, claimed, attempts, subject FROM task", &now, 1,
+                       print_task, NULL, NULL, &e))
+        (void)fprintf(stderr, "%s\n", e.msg);
+}
+
 /* One commit wakes the scheduler; then looking costs none. */
 bool bed_settle(struct bed *w)
 {
@@ -236,6 +257,7 @@ bool bed_settle(struct bed *w)
         if (bed_number(w, "SELECT count(*) FROM task WHERE claimed = 1 OR ready_ms <= $1", clock_now_ms()) == 0)
             return true;
     }
+    tell_tasks(w);
     return false;
 }
 
