@@ -5,22 +5,11 @@
 #ifndef MUSTER_TESTS_SUPPORT_DAEMON_H
 #define MUSTER_TESTS_SUPPORT_DAEMON_H
 
+#include "tests/support/sanitized.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-/* A sanitizer has memory, and ends, of its own: what a test says of these is not looked at then. */
-#if defined(__has_feature) /* clang's word for it; the others are gcc's */
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifdef SANITIZED
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
 
 struct daemon_child;
 

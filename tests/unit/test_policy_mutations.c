@@ -14,6 +14,7 @@
 #include "server/engine/engine_int.h"
 #include "server/engine/match.h"
 #include "tests/support/policy_judge.h"
+#include "tests/support/sanitized.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -530,7 +531,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static void test_policy_mutations__no_change_of_a_file_yields_what_the_policy_denies(void **state)
 {
     struct world w = {.seed = setting("SEED", 20240501)};
-    uint64_t rounds = setting("MUTATIONS", 5000);
+    uint64_t rounds = setting("MUTATIONS", SANITIZED ? 1500 : 5000);
 
     (void)state;
     judge_accounts_open(&w.accounts);
