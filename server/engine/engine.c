@@ -43,6 +43,7 @@ static int release_leases_tx(struct store_tx *t, void *arg, struct err *e)
 
 int engine_prepare(struct engine *g, struct err *e)
 {
+    g->began_ms = clock_now_ms() / 1000 * 1000;
     return store_write(g->c.store, release_leases_tx, NULL, e) || leap_at_start(g->c.store, LATEST_MS, e) ||
                    store_write(g->c.store, breaker_start_tx, g, e) || store_write(g->c.store, room_start_tx, g, e) ||
                    store_write(g->c.store, standing_tx, g, e)

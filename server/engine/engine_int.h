@@ -19,6 +19,7 @@ struct engine {
     struct engine_conf c;
     /* The wall clock less the monotonic one, as of the last leap that the store knows of: a newer one shows. */
     _Atomic int64_t steady_ms;
+    int64_t began_ms; /* the second of the start, as GitHub tells times: what was before may have happened unheard */
     unsigned char seal_key[32];
     struct cache *runs, *files, *etags, *orgs, *told; /* lookup.c */
     struct people *people;

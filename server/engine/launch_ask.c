@@ -1,6 +1,7 @@
 /*
- * A further machine for a job, since the first came to nothing or took another's, one for a job whose event came late,
- * or one that falls to another job than it was made for: does the job still wait? Its other events may be on their way,
+ * A further machine for a job, since the first came to nothing or took another's, one for a job whose event came late
+ * or that was queued before this process began, or one that falls to another job than it was made for: does the job
+ * still wait? Its other events may be on their way,
  * or lost, and another machine may have done it: GitHub is asked once, before a runner is made. What it says right
  * after an event may be old, so that only "in progress" and "completed" count.
  */
@@ -47,6 +48,13 @@ static int found_tx(struct store_tx *t, void *arg, struct err *e)
     return store_event_add(t, now_ms, j->id, j->runner_name, "job.found", detail, e);
 }
 
+/* Whatever happened to it, we heard of it. */
+static bool is_fresh(const struct asked *a)
+{
+    return a->j->id == a->m->job_id && a->others == 0 && a->j->queued_ms >= a->g->began_ms &&
+           clock_now_ms() < a->j->queued_ms + LATE_MS;
+}
+
 int launch_ask(struct engine *g, const struct machine *m, bool *served, struct err *e)
 {
     AUTO_JOB struct job j = {0}, got = {0};
@@ -59,7 +67,7 @@ int launch_ask(struct engine *g, const struct machine *m, bool *served, struct e
         return 0;
     if (store_read(g->c.store, read_tx, &a, e))
         return -1;
-    if (!a.found || !job_waits(&j) || (j.id == m->job_id && a.others == 0 && clock_now_ms() < j.queued_ms + LATE_MS))
+    if (!a.found || !job_waits(&j) || is_fresh(&a))
         return 0;
     if (github_job_get(g->c.github, &j, j.id, &there, &known, &got, &ignored) || !there || !known || got.id != j.id ||
         got.state <= JOB_QUEUED)

@@ -243,17 +243,16 @@ static void test_engine__a_further_machine_for_a_job_is_made_only_if_it_still_wa
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
 }
 
-/* As when we were down: its "queued" is redelivered before its "completed". */
-static void test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made(void **state)
+/* It has ended at GitHub, and only its "queued" came: is a machine made for it? */
+static void ended_before_it_was_heard_of(struct bed *w, int64_t late_ms)
 {
-    struct bed *w = *state;
     int64_t id = bed_create_job(w, &(struct sim_job_spec){0}, "cirun-one");
     struct deliver_event ev = {.job_id = id,
                                .repo_id = BED_REPO_ID,
                                .state = JOB_QUEUED,
                                .repo = BED_REPO,
                                .label = "cirun-one",
-                               .late_ms = 2 * 60 * 1000};
+                               .late_ms = late_ms};
     struct sim_job_info info;
 
     assert_true(sim_github_job(w->gh, id, &info));
@@ -264,6 +263,22 @@ static void test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_mac
         bed_pass(w, 1000);
     assert_int_equal(memcloud_made(w->aws), 0);
     assert_int_equal(bed_number(w, "SELECT count(*) FROM job WHERE id = $1 AND state = 3", id), 1);
+}
+
+/* As when we were down: its "queued" is redelivered before its "completed". */
+static void test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made(void **state)
+{
+    ended_before_it_was_heard_of(*state, 2 * 60 * 1000);
+}
+
+static void test_engine__a_job_of_the_time_before_the_start_is_asked_about_however_young_it_is(void **state)
+{
+    struct bed *w = *state;
+
+    bed_down(w);
+    clock_test_advance(5000);
+    bed_up(w);
+    ended_before_it_was_heard_of(w, 1000);
 }
 
 static void test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits(void **state)
@@ -491,6 +506,7 @@ int main(void)
         TEST(test_engine__a_machine_that_did_its_job_unheard_and_went_is_not_replaced),
         TEST(test_engine__a_further_machine_for_a_job_is_made_only_if_it_still_waits),
         TEST(test_engine__a_job_that_is_heard_of_late_is_asked_about_before_a_machine_is_made),
+        TEST(test_engine__a_job_of_the_time_before_the_start_is_asked_about_however_young_it_is),
         TEST(test_engine__a_reclaimed_machine_is_replaced_while_its_job_waits),
         TEST(test_engine__a_machine_that_powered_itself_off_is_destroyed_and_replaced),
         TEST(test_engine__a_cancelled_jobs_machine_is_retired_after_its_grace_and_its_runner_first),

@@ -14,15 +14,15 @@
 
 #include <cmocka.h>
 
-#define FAST 10
+#define FAST 20
 
 static void test_kill_power__what_was_acknowledged_outlives_any_loss_of_what_was_not_synced(void **state)
 {
     static const char *const names[] = {"all lost", "some lost", "torn", "scribbled over"};
     const char *times = getenv("KILLS"), *seed = getenv("KILLS_SEED");
     size_t n = times != NULL ? (size_t)strtoul(times, NULL, 10) : 15;
-    struct lab *l = lab_new(&(struct lab_conf){
-        .seed = seed != NULL ? strtoull(seed, NULL, 10) : 5, .rate = FAST, .by_hand = true, .keep_synced = true});
+    struct lab *l = lab_new(
+        &(struct lab_conf){.seed = seed != NULL ? strtoull(seed, NULL, 10) : 5, .rate = FAST, .keep_synced = true});
 
     (void)state;
     for (size_t i = 0; i < n; i++) {
