@@ -11,7 +11,7 @@
 /* ERR_INVALID naming entry and member ("extra_config.BlockDeviceMappings.0.Iops: ..."). extra may be NULL. */
 int aws_disks_check(const json_t *extra, struct err *e) MUST_USE;
 
-/* Append them to a form, and those of the image ; fails as the check does. */
+/* Append them to a form, and those that the image would keep; fails as the check does. */
 int aws_disks_add(struct buf *form, const json_t *extra, const struct aws_image *image, struct err *e) MUST_USE;
 
 #endif
