@@ -183,7 +183,8 @@ static int64_t year_of(int64_t days)
 }
 
 /* The last change up to utc_s tells what holds, the first behind it until when. Where both come at once (daylight
- * saving all the year) it stays: of two at one instant the start counts. */
+ * saving all the year) it stays: of two at one instant the start counts. A day of a year, and its time, may lie in the
+ * year before or behind it: both changes of a year can be over when it begins. */
 void tz_rule_at(const struct tz_rule *r, int64_t utc_s, struct tz_span *out)
 {
     int64_t year, last = INT64_MIN;
@@ -192,7 +193,7 @@ void tz_rule_at(const struct tz_rule *r, int64_t utc_s, struct tz_span *out)
     if (!r->has_dst)
         return;
     year = year_of((utc_s + r->std_s) / DAY_S);
-    for (int64_t y = year - 1; y <= year + 1; y++) {
+    for (int64_t y = year - 2; y <= year + 2; y++) {
         int64_t start = instant(&r->start, y, r->std_s), end = instant(&r->end, y, r->dst_s);
 
         if (end <= utc_s && end > last) {

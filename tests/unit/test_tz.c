@@ -2,6 +2,7 @@
 
 #include "server/base/mem.h"
 #include "server/base/tz.h"
+#include "server/base/tz_rule.h"
 #include "tests/support/zone.h"
 
 #include <stdio.h>
@@ -65,6 +66,24 @@ static void test_tz__agrees_in_years_of_odd_rules_and_behind_the_end_of_the_tabl
     compare_year("Europe/Dublin", 2061);
     compare_year("America/New_York", 1974);
     compare_year("Antarctica/Troll", 2044);
+}
+
+/* In the last hours of 2026 the change of that year is still to come, and the one of the year before holds. */
+static void test_tz__a_day_of_the_year_may_lie_behind_its_end(void **state)
+{
+    const int64_t year = 1798761600; /* 2027-01-01T00:00:00Z */
+    struct tz_rule r;
+    struct tz_span span;
+    struct err e;
+
+    (void)state;
+    assert_ok(tz_rule_parse("IST-5:55EDT,365,0", &r, &e), e);
+    tz_rule_at(&r, year - 19800, &span);
+    assert_int_equal(span.offset_s, 24900);
+    assert_int_equal(span.until_s, year - 17700);
+    tz_rule_at(&r, span.until_s, &span);
+    assert_int_equal(span.offset_s, 21300);
+    assert_int_equal(span.until_s, year - 14100);
 }
 
 static void test_tz__utc_needs_no_database(void **state)
@@ -207,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tz__agrees_with_the_system_s_zone_database_over_a_year_minute_by_minute),
         cmocka_unit_test(test_tz__agrees_in_years_of_odd_rules_and_behind_the_end_of_the_table),
+        cmocka_unit_test(test_tz__a_day_of_the_year_may_lie_behind_its_end),
         cmocka_unit_test(test_tz__utc_needs_no_database),
         cmocka_unit_test(test_tz__names_that_leave_the_folder_are_no_names),
         cmocka_unit_test(test_tz__a_set_reads_a_zone_once),
