@@ -74,8 +74,10 @@ static const struct wf_value *work_out(const struct wf_scope *s, const struct wf
 
 static int spend(const struct wf_scope *s, size_t bytes, struct err *e)
 {
-    if (s->budget->steps == 0 || s->budget->bytes < bytes)
+    if (s->budget->steps == 0 || s->budget->bytes < bytes) {
+        s->budget->steps = 0; /* whoever tries alternatives stops too */
         return err_set(e, ERR_INVALID, "the expressions of this file are too much work to evaluate");
+    }
     s->budget->steps--;
     s->budget->bytes -= bytes;
     return 0;

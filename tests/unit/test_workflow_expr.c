@@ -305,6 +305,21 @@ static void test_workflow_expr__yaml_scalars_follow_the_core_schema(void **state
     }
 }
 
+/* Twelve of two alternatives are four thousand, of eight beyond counting: none is tried with nothing left to spend. */
+static void test_workflow_expr__with_the_budget_spent_no_other_alternative_is_tried(void **state)
+{
+    static const char text[] = "format('{0}', vars, vars, vars, vars, vars, vars, vars, vars, vars, vars, vars, vars)";
+    struct bed *b = *state;
+    const struct wf_value *both[2] = {wf_string(b->arena, "a", 1), wf_string(b->arena, "b", 1)}, *v;
+    struct err e;
+
+    b->contexts[3] = (struct wf_field){"vars", wf_one_of(b->arena, both, 2, "vars")};
+    b->scope.n_contexts = 4;
+    b->budget = (struct wf_budget){.steps = 1000 * 1000, .bytes = 3000};
+    assert_true(wf_eval(text, sizeof(text) - 1, &b->scope, &v, &e) == 0 || e.kind == ERR_INVALID);
+    assert_int_equal(b->budget.steps, 0);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -317,6 +332,7 @@ int main(void)
         CASE(test_workflow_expr__one_expression_alone_keeps_its_type),
         CASE(test_workflow_expr__what_github_refuses_is_refused),
         CASE(test_workflow_expr__depth_length_and_work_have_limits),
+        CASE(test_workflow_expr__with_the_budget_spent_no_other_alternative_is_tried),
         CASE(test_workflow_expr__a_condition_is_told_as_far_as_it_can_be),
         CASE(test_workflow_expr__yaml_scalars_follow_the_core_schema),
     };
