@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define KEEP_MS ((int64_t)60 * 60 * 1000)
+#define UNREAD_MS ((int64_t)60 * 1000) /* not allowed now, or too young to be seen */
 #define CANONICAL                                                                                                      \
     "099720109477" /* https://documentation.ubuntu.com/aws/en/latest/aws-how-to/instances/find-ubuntu-images/ */
 #define DEBIAN "136693071363" /* https://wiki.debian.org/Cloud/AmazonEC2Image */
@@ -255,11 +256,14 @@ static int ask_devices(const struct lookup *l, struct aws_image *out, struct err
 
     aws_form_begin(&form, "DescribeImages", AWS_EC2_VERSION);
     aws_form_add(&form, out->id, "ImageId.1");
+    out->unread = true;
     if (aws_client_ec2(l->client, l->region, "DescribeImages", &form, NULL, &doc, &fault, e))
         return e->kind == ERR_RETRY || e->kind == ERR_THROTTLED ? -1 : 0;
     item = xml_find(xml_root(doc), "imagesSet/item");
-    if (item != NULL && xml_text(item, "imageId") != NULL && strcmp(xml_text(item, "imageId"), out->id) == 0)
+    if (item != NULL && xml_text(item, "imageId") != NULL && strcmp(xml_text(item, "imageId"), out->id) == 0) {
         read_image(item, out);
+        out->unread = false;
+    }
     return 0;
 }
 
@@ -294,7 +298,8 @@ static int fill(void *arg, const char *key, struct cache_fill *out, struct err *
     if (rc)
         free(image);
     else
-        *out = (struct cache_fill){.value = image, .expires_ms = clock_now_ms() + KEEP_MS};
+        *out =
+            (struct cache_fill){.value = image, .expires_ms = clock_now_ms() + (image->unread ? UNREAD_MS : KEEP_MS)};
     return rc;
 }
 

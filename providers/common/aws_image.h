@@ -22,6 +22,7 @@ struct aws_image {
     char id[AWS_IMAGE_ID_MAX];
     char kept[AWS_DEVICES_MAX][32]; /* names of devices whose volumes would outlive the machine */
     size_t n_kept;
+    bool unread; /* nobody could tell which: asked again soon */
 };
 
 /* Is it written like an instance type ("g4dn.xlarge")? NULL is not. ERR_INVALID with the remedy. */

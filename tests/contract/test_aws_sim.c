@@ -216,45 +216,55 @@ static void test_aws_sim__images_are_found_by_alias_pattern_and_parameter(void *
     account_close(&a);
 }
 
-/* Whatever an image says of its volumes, and in whatever way it was named. */
-static void test_aws_sim__no_volume_of_an_image_outlives_its_machine(void **state)
+#define DATA_IMAGE "ami-0d00000000000d474"
+
+/* One whose second volume outlives its machine. */
+static void add_data_image(struct account *a)
 {
-    static const char *const images[] = {"ami-0d00000000000d474", "self/training-*", "ssm:/aws/service/test/ami"};
-    struct account a;
+    sim_ec2_add_image(a->ec2, &(struct sim_image){.id = DATA_IMAGE,
+                                                  .name = "training-7",
+                                                  .owner_id = "123456789012",
+                                                  .owner_alias = "self",
+                                                  .architecture = "x86_64",
+                                                  .created = "2024-05-14T12:00:00.000Z",
+                                                  .data_device = "/dev/sdf"});
+    sim_ec2_add_parameter(a->ec2, "/aws/service/test/ami", DATA_IMAGE);
+}
+
+static void launch_and_end(struct account *a, const char *image, const char *name)
+{
+    const struct machine_spec s = {.cloud = "aws", .instance_type = "g4dn.xlarge", .image = image};
     struct instance got;
-    char name[32];
     struct err e;
+
+    assert_ok(launch(a, &s, name, &got, &e), e);
+    assert_string_equal(simulated(a, got.id).image, DATA_IMAGE);
+    assert_ok(a->ops->destroy(a->p, &got, &e), e);
+}
+
+static void test_aws_sim__no_volume_of_an_image_outlives_its_machine_however_it_was_named(void **state)
+{
+    struct account a;
 
     (void)state;
     account_open(&a, &(struct sim_ec2_conf){0}, NULL, 0);
-    sim_ec2_add_image(a.ec2, &(struct sim_image){.id = images[0],
-                                                 .name = "training-7",
-                                                 .owner_id = "123456789012",
-                                                 .owner_alias = "self",
-                                                 .architecture = "x86_64",
-                                                 .created = "2024-05-14T12:00:00.000Z",
-                                                 .data_device = "/dev/sdf"});
-    sim_ec2_add_parameter(a.ec2, "/aws/service/test/ami", images[0]);
-    for (size_t i = 0; i < ARRAY_LEN(images); i++) {
-        struct machine_spec s = {.cloud = "aws", .instance_type = "g4dn.xlarge", .image = images[i]};
-
-        (void)snprintf(name, sizeof(name), "muster-%zu", i);
-        assert_ok(launch(&a, &s, name, &got, &e), e);
-        assert_string_equal(simulated(&a, got.id).image, images[0]);
-        assert_ok(a.ops->destroy(a.p, &got, &e), e);
-    }
+    add_data_image(&a);
+    launch_and_end(&a, DATA_IMAGE, "muster-a");
+    launch_and_end(&a, "self/training-*", "muster-b");
+    launch_and_end(&a, "ssm:/aws/service/test/ami", "muster-c");
     assert_int_equal(sim_ec2_volumes_left(a.ec2), 0);
     account_close(&a);
 }
 
-static void test_aws_sim__who_may_not_ask_for_images_launches_all_the_same(void **state)
+/* A refusal says nothing of the image, and is not remembered for as long as an answer. */
+static void test_aws_sim__who_may_not_ask_for_images_launches_all_the_same_and_asks_again(void **state)
 {
     struct account a;
-    struct instance got;
-    struct err e;
 
     (void)state;
+    clock_test_set(1714564800000);
     account_open(&a, &(struct sim_ec2_conf){0}, NULL, 0);
+    add_data_image(&a);
     sim_http_fault(sim_ec2_http(a.ec2),
                    &(struct sim_fault){.op = "DescribeImages",
                                        .kind = SIM_FAULT_STATUS,
@@ -262,9 +272,14 @@ static void test_aws_sim__who_may_not_ask_for_images_launches_all_the_same(void 
                                        .body =
                                            "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You "
                                            "are not authorized</Message></Error></Errors></Response>",
-                                       .next = 100});
-    assert_ok(launch(&a, &sound, "muster-a", &got, &e), e);
+                                       .next = 1});
+    launch_and_end(&a, DATA_IMAGE, "muster-a");
+    assert_int_equal(sim_ec2_volumes_left(a.ec2), 1);
+    clock_test_advance(61000);
+    launch_and_end(&a, DATA_IMAGE, "muster-b");
+    assert_int_equal(sim_ec2_volumes_left(a.ec2), 1);
     account_close(&a);
+    clock_test_release();
 }
 
 static void test_aws_sim__a_role_is_assumed_before_anything_is_asked(void **state)
@@ -362,8 +377,8 @@ int main(void)
         cmocka_unit_test(test_aws_sim__a_role_is_assumed_before_anything_is_asked),
         cmocka_unit_test(test_aws_sim__a_machine_not_visible_yet_is_found_later_by_name),
         cmocka_unit_test(test_aws_sim__the_list_holds_what_lives),
-        cmocka_unit_test(test_aws_sim__no_volume_of_an_image_outlives_its_machine),
-        cmocka_unit_test(test_aws_sim__who_may_not_ask_for_images_launches_all_the_same),
+        cmocka_unit_test(test_aws_sim__no_volume_of_an_image_outlives_its_machine_however_it_was_named),
+        cmocka_unit_test(test_aws_sim__who_may_not_ask_for_images_launches_all_the_same_and_asks_again),
         cmocka_unit_test(test_aws_sim__the_regions_are_those_that_the_account_may_use),
     };
 
