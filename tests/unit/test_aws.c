@@ -130,6 +130,14 @@ static void test_aws__a_spot_launch_asks_once_and_tags_its_request(void **state)
     carries_tags(b, 4, "spot-instances-request");
 }
 
+static void order_with_root(struct order *o, struct bed *b)
+{
+    order_init(o, b, "muster-a", "muster-a-0-0");
+    o->extra = json_pack("{s:[{s:s,s:i,s:s,s:s}]}", "BlockDeviceMappings", "DeviceName", "/dev/sda1", "VolumeSize", 75,
+                         "VolumeType", "gp3", "Iops", "4000");
+    o->spec.extra = o->extra;
+}
+
 static void test_aws__disks_are_mapped_and_end_with_the_machine(void **state)
 {
     AUTO_BED struct bed *b = plain_bed();
@@ -138,10 +146,7 @@ static void test_aws__disks_are_mapped_and_end_with_the_machine(void **state)
     struct err e;
 
     (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.extra = json_pack("{s:[{s:s,s:i,s:s,s:s}]}", "BlockDeviceMappings", "DeviceName", "/dev/sda1", "VolumeSize", 75,
-                        "VolumeType", "gp3", "Iops", "4000");
-    o.spec.extra = o.extra;
+    order_with_root(&o, b);
     assert_ok(b->ops->launch(b->p, &o.r, &got, &e), e);
     has(b, 1, "BlockDeviceMapping.1.DeviceName", "/dev/sda1");
     has(b, 1, "BlockDeviceMapping.1.Ebs.VolumeSize", "75");
@@ -152,28 +157,17 @@ static void test_aws__disks_are_mapped_and_end_with_the_machine(void **state)
     lacks(b, 1, "BlockDeviceMapping.2.DeviceName");
 }
 
-#define KEEPS                                                                                                          \
-    "<DescribeImagesResponse><imagesSet><item><imageId>%s</imageId><blockDeviceMapping>"                               \
-    "<item><deviceName>/dev/sda1</deviceName><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>"       \
-    "<item><deviceName>/dev/sdf</deviceName><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>"        \
-    "<item><deviceName>/dev/sdg</deviceName><ebs><deleteOnTermination>true</deleteOnTermination></ebs></item>"         \
-    "<item><deviceName>/dev/sdh</deviceName><virtualName>ephemeral0</virtualName></item>"                              \
-    "</blockDeviceMapping></item></imagesSet></DescribeImagesResponse>"
-
 static void test_aws__volumes_that_the_image_keeps_end_with_the_machine_too(void **state)
 {
     AUTO_BED struct bed *b = plain_bed();
-    AUTO_BUF struct buf image = BUF_INIT(4096);
+    AUTO_FREE char *body = NULL;
     AUTO_ORDER struct order o;
     struct instance got;
     struct err e;
 
     (void)state;
-    order_init(&o, b, "muster-a", "muster-a-0-0");
-    o.extra = json_pack("{s:[{s:s,s:i}]}", "BlockDeviceMappings", "DeviceName", "/dev/sda1", "VolumeSize", 75);
-    o.spec.extra = o.extra;
-    buf_addf(&image, KEEPS, fake_aws.image);
-    fake_set_fault(&b->cloud, &(struct fake_fault){.status = 200, .body = image.p});
+    order_with_root(&o, b);
+    answer_always(b, 200, "image-keeps.xml", &body);
     assert_fails(b->ops->launch(b->p, &o.r, &got, &e), ERR_RETRY, "another document", e);
     has(b, 1, "BlockDeviceMapping.1.DeviceName", "/dev/sda1");
     has(b, 1, "BlockDeviceMapping.1.Ebs.VolumeSize", "75");
