@@ -68,18 +68,18 @@ static const char *const from_future[] = {
     "UPDATE report SET said_ms = said_ms - $1 WHERE said_ms > $2",
 };
 
-#define MOVED_BACK(v) "CASE WHEN " v " > $1 THEN " v " - $1 ELSE 1 END" /* below 0 it would be due never */
+/* Below 0 it would be due never. */
+#define MOVE_BACK(v) v " = CASE WHEN " v " > $1 THEN " v " - $1 ELSE 1 END"
 
 /* Forwards, what is due is due too early, which does no harm; what was put by the new clock must not be moved. */
 static int move_back(struct store_tx *t, int64_t by_ms, int64_t now_ms, struct err *e)
 {
-    return tx_write(t,
-                    "UPDATE task SET due_ms = " MOVED_BACK("due_ms") ", ready_ms = " MOVED_BACK(
-                        "ready_ms") " WHERE claimed = 0",
-                    VALS(DB_I(by_ms)), NULL, NULL, NULL, e) ||
-                   tx_write(t,
-                            "UPDATE task SET again_ms = " MOVED_BACK("again_ms") " WHERE claimed = 1 AND again_ms > 0",
-                            VALS(DB_I(by_ms)), NULL, NULL, NULL, e) ||
+    static const char waiting[] =
+        "UPDATE task SET " MOVE_BACK("due_ms") ", " MOVE_BACK("ready_ms") " WHERE claimed = 0";
+    static const char again[] = "UPDATE task SET " MOVE_BACK("again_ms") " WHERE claimed = 1 AND again_ms IS NOT NULL";
+
+    return tx_write(t, waiting, VALS(DB_I(by_ms)), NULL, NULL, NULL, e) ||
+                   tx_write(t, again, VALS(DB_I(by_ms)), NULL, NULL, NULL, e) ||
                    run_all(t, from_future, ARRAY_LEN(from_future), VALS(DB_I(by_ms), DB_I(now_ms)), e)
                ? -1
                : 0;
