@@ -29,8 +29,8 @@ int err_wrap(struct err *e, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg))
-        (void)snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", inner);
+    if (n >= 0 && (size_t)n < sizeof(e->msg) && snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", inner) < 0)
+        e->msg[n] = '\0';
     text_tidy(e->msg);
     return -1;
 }

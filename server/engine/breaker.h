@@ -18,7 +18,7 @@
 struct breaker_found {
     int64_t again_ms; /* wall clock; 0 = it may be tried */
     char kind[16];    /* why it is left alone */
-    char words[160];  /* "skipped: no capacity 3 minutes ago, again at 2026-01-02T15:04:05Z" */
+    char words[176];  /* "skipped: no capacity 3 minutes ago, again at 2026-01-02T15:04:05Z" */
 };
 
 /* May this candidate of m's plan be tried? With `enter` it is tried now, and m's is the probe where one is due. */

@@ -51,7 +51,7 @@ struct choice {
     size_t n;
     struct cirun_yml *oneline; /* owns the runner of a one-line label; NULL = none */
     bool is_own;               /* they are of the repository's own file */
-    char reason[1000];
+    char reason[1040];
     struct store_cause cause; /* of a refusal */
     struct choice_verdict {   /* who may use what, as it was decided: for the log and the timeline */
         bool allowed;

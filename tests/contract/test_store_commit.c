@@ -313,7 +313,7 @@ static void wait_all(const struct item *x, size_t n)
 /* n items, the middle one as given, all in one batch. */
 static void run_batch(struct hand *h, struct item *x, size_t n, enum how middle)
 {
-    char guid[16];
+    char guid[24];
 
     (void)hand_begin(h);
     for (size_t i = 0; i < n; i++) {
