@@ -9,6 +9,7 @@
 
 #define MIN_PATIENCE_MS 1000 /* a request younger than this is never pushed out by others */
 #define SWEEP_MS 1000
+#define FIRST_WORD_MS 2000 /* a stop waits so long for the request of who has just come */
 
 static void list_append(struct conn_list *l, struct conn *c)
 {
@@ -81,6 +82,11 @@ static bool asks_for_nothing(const struct conn *c)
     return ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
+static bool is_silent(const struct conn *c)
+{
+    return !c->heard && asks_for_nothing(c);
+}
+
 static bool has_said_its_last(const struct conn *c)
 {
     struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
@@ -108,6 +114,21 @@ void conn_sweep(struct conn_table *t, int64_t now_ms)
     sweep_list(t, CONN_IDLE, now_ms);
 }
 
+/* When the one that has been here longest without a word has been here long enough; -1 = there is none. */
+static int64_t first_word_deadline(const struct conn_table *t)
+{
+    for (const struct conn *c = t->lists[CONN_RECEIVING].head; c != NULL; c = c->next) {
+        if (is_silent(c))
+            return c->since_ms + FIRST_WORD_MS;
+    }
+    return -1;
+}
+
+int64_t conn_sooner(int64_t a, int64_t b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int64_t conn_next_deadline(const struct conn_table *t)
 {
     bool to_sweep = t->lists[CONN_RECEIVING].head != NULL || t->lists[CONN_IDLE].head != NULL;
@@ -116,12 +137,23 @@ int64_t conn_next_deadline(const struct conn_table *t)
     for (int i = 0; i < CONN_STATES; i++) {
         const struct conn *first = t->lists[i].head;
 
-        if (first == NULL || t->timeout_ms[i] == 0)
-            continue;
-        if (next < 0 || first->since_ms + t->timeout_ms[i] < next)
-            next = first->since_ms + t->timeout_ms[i];
+        if (first != NULL && t->timeout_ms[i] != 0)
+            next = conn_sooner(next, first->since_ms + t->timeout_ms[i]);
     }
+    if (t->is_stopping)
+        next = conn_sooner(next, first_word_deadline(t));
     return next;
+}
+
+static void shut_silent(struct conn_table *t, int64_t now_ms)
+{
+    struct conn *c, *next;
+
+    for (c = t->lists[CONN_RECEIVING].head; c != NULL && c->since_ms + FIRST_WORD_MS <= now_ms; c = next) {
+        next = c->next;
+        if (is_silent(c))
+            conn_shut(t, c, now_ms);
+    }
 }
 
 void conn_expire(struct conn_table *t, int64_t now_ms, void (*give_up)(struct conn *c))
@@ -139,6 +171,8 @@ void conn_expire(struct conn_table *t, int64_t now_ms, void (*give_up)(struct co
                 conn_shut(t, c, now_ms);
         }
     }
+    if (t->is_stopping)
+        shut_silent(t, now_ms);
 }
 
 bool conn_shed_idle(struct conn_table *t, int64_t now_ms)
@@ -159,16 +193,16 @@ void conn_make_room(struct conn_table *t, int64_t now_ms)
         conn_shut(t, oldest, now_ms);
 }
 
-void conn_shut_silent(struct conn_table *t, int64_t now_ms)
+void conn_stop(struct conn_table *t, int64_t now_ms)
 {
-    struct conn *c, *next;
+    struct conn *c;
 
-    while (t->lists[CONN_IDLE].head != NULL)
-        conn_shut(t, t->lists[CONN_IDLE].head, now_ms);
-    for (c = t->lists[CONN_RECEIVING].head; c != NULL; c = next) {
-        next = c->next;
-        if (!c->heard && asks_for_nothing(c))
+    t->is_stopping = true;
+    while ((c = t->lists[CONN_IDLE].head) != NULL) {
+        if (asks_for_nothing(c))
             conn_shut(t, c, now_ms);
+        else
+            conn_move(t, c, CONN_RECEIVING, now_ms);
     }
 }
 

@@ -39,6 +39,7 @@ struct conn_table {
     int timeout_ms[CONN_STATES]; /* 0 = none */
     unsigned n, limit;
     int64_t swept_ms;
+    bool is_stopping;
 };
 
 struct conn *conn_add(struct conn_table *t, struct MHD_Connection *mhd, int64_t now_ms);
@@ -49,6 +50,8 @@ struct conn *conn_of(struct MHD_Connection *mhd);
 /* End it as if the client had: libmicrohttpd sees the socket's end and cleans up. */
 void conn_shut(struct conn_table *t, struct conn *c, int64_t now_ms);
 
+/* The first of two deadlines; -1 = none. */
+int64_t conn_sooner(int64_t a, int64_t b);
 /* When the first deadline comes; -1 = none. */
 int64_t conn_next_deadline(const struct conn_table *t);
 /* Shut down what is over its deadline; those that wait for the store go to `give_up` instead. */
@@ -60,8 +63,9 @@ void conn_sweep(struct conn_table *t, int64_t now_ms);
 bool conn_shed_idle(struct conn_table *t, int64_t now_ms);
 /* The table is full: whoever kept us waiting longest leaves. */
 void conn_make_room(struct conn_table *t, int64_t now_ms);
-/* Stopping: shut down those that ask for nothing. */
-void conn_shut_silent(struct conn_table *t, int64_t now_ms);
+/* Stopping: those kept for another request leave at once; those that came without a word yet, two seconds after they
+ * came: until then their request may be on its way, and nobody else will answer it. */
+void conn_stop(struct conn_table *t, int64_t now_ms);
 /* Requests received in part or whole and not answered yet. */
 bool conn_busy(const struct conn_table *t);
 

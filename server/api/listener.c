@@ -289,6 +289,7 @@ void listener_quiesce(struct listener *l)
 
     if (l->mhd == NULL || l->fd < 0)
         return;
+    listener_run(l); /* what has arrived on kept connections is a request to answer */
     for (int i = 0; i < LAST_ACCEPTS && poll(&p, 1, 0) == 1; i++)
         listener_run(l);
     (void)MHD_quiesce_daemon(l->mhd);

@@ -225,11 +225,6 @@ int api_server_admin_port(const struct api_server *s)
 
 /* --- the loop -------------------------------------------------------------------------------------------------- */
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 static bool is_full(const struct listener *l)
 {
     return l->mhd != NULL && l->conns.n >= l->conns.limit && l->conns.lists[CONN_CLOSING].head == NULL;
@@ -247,13 +242,13 @@ static int wait_ms(const struct api_server *s)
 
         if (rest == 0)
             return 0;
-        next = rest > 0 ? sooner(next, now + rest) : next;
-        next = sooner(next, conn_next_deadline(&l->conns));
+        next = rest > 0 ? conn_sooner(next, now + rest) : next;
+        next = conn_sooner(next, conn_next_deadline(&l->conns));
         if (is_full(l))
-            next = sooner(next, now + FULL_RECHECK_MS);
+            next = conn_sooner(next, now + FULL_RECHECK_MS);
     }
     if (s->x.stopping)
-        next = sooner(next, s->stop.deadline_ms);
+        next = conn_sooner(next, s->stop.deadline_ms);
     if (next < 0)
         return -1;
     return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
@@ -293,7 +288,7 @@ static void begin_stop(struct api_server *s)
     answers_close(s->x.answers);
     for (int i = 0; i <= LISTENER_ADMIN; i++) {
         listener_quiesce(&s->listeners[i]);
-        conn_shut_silent(&s->listeners[i].conns, s->x.now_ms);
+        conn_stop(&s->listeners[i].conns, s->x.now_ms);
     }
 }
 

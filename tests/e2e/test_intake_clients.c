@@ -413,6 +413,31 @@ static void test_intake__stopping_answers_what_is_with_the_store_first(void **st
     intake_free(t);
 }
 
+/* It came before the stop, with its request still on the way: no other process would answer it. */
+static void test_intake__stopping_answers_who_has_just_come(void **state)
+{
+    struct intake *t = intake_start(INTAKE_AT_ONCE, &(struct api_conf){0});
+    struct web kept, fresh, silent;
+    pthread_t thread;
+
+    (void)state;
+    web_open(&kept, intake_port(t));
+    send_delivery(&kept, t, 1, 11000);
+    expect_code(&kept, 202);
+    web_open(&fresh, intake_port(t));
+    web_open(&silent, intake_port(t));
+    assert_int_equal(pthread_create(&thread, NULL, stop_with_grace, t), 0);
+    assert_true(web_ends(&kept, SOON_MS)); /* the stop has begun */
+    send_delivery(&fresh, t, 2, 11000);
+    expect_code(&fresh, 202);
+    assert_true(web_ends(&silent, SOON_MS));
+    assert_int_equal(pthread_join(thread, NULL), 0); /* long before the grace is over */
+    web_close(&kept);
+    web_close(&fresh);
+    web_close(&silent);
+    intake_free(t);
+}
+
 static void test_intake__a_stop_without_grace_answers_503_and_does_not_wait_for_the_store(void **state)
 {
     struct intake *t = intake_start(INTAKE_HELD, &(struct api_conf){0});
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_intake__at_the_ceiling_of_connections_the_longest_idle_one_makes_room),
         cmocka_unit_test(test_intake__at_the_ceiling_silent_connections_make_room),
         cmocka_unit_test(test_intake__stopping_answers_what_is_with_the_store_first),
+        cmocka_unit_test(test_intake__stopping_answers_who_has_just_come),
         cmocka_unit_test(test_intake__a_stop_without_grace_answers_503_and_does_not_wait_for_the_store),
         cmocka_unit_test(test_intake__a_second_stop_is_immediate),
         cmocka_unit_test(test_intake__a_refusal_is_logged_with_the_client_the_proxy_names),
