@@ -3,6 +3,7 @@
 #include "server/base/buf.h"
 #include "server/base/clock.h"
 #include "server/base/mem.h"
+#include "tests/support/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define ARGS_MAX 30
 
 struct daemon_child {
     pid_t pid;
@@ -45,46 +48,18 @@ static void *read_log(void *arg)
     return NULL;
 }
 
-static char *join(const char *a, const char *b)
-{
-    struct buf out = BUF_INIT(4096);
-
-    buf_addf(&out, "%s%s", a, b);
-    return out.p;
-}
-
-static void run_child(const char *const *env, const char *const *args, int fd)
-{
-    const char *build = getenv("B"), *path = getenv("PATH");
-    char *program = join(build != NULL ? build : "build", "/muster");
-    char *environ_path = join("PATH=", path != NULL ? path : "/usr/bin:/bin");
-    char *argv[32] = {program, mem_strdup("serve")}, *envp[64] = {environ_path};
-    size_t n = 2, k = 1;
-    sigset_t none;
-
-    for (; args != NULL && *args != NULL && n < 31; args++)
-        argv[n++] = mem_strdup(*args);
-    for (; env != NULL && *env != NULL && k < 63; env++)
-        envp[k++] = mem_strdup(*env);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)dup2(fd, STDERR_FILENO);
-    (void)dup2(fd, STDOUT_FILENO);
-    (void)execve(program, argv, envp);
-    _exit(127);
-}
-
 struct daemon_child *daemon_spawn(const char *const *env, const char *const *args)
 {
     struct daemon_child *d = mem_zalloc(sizeof(*d));
+    const char *all[ARGS_MAX + 2] = {"serve"}, *const bare[] = {NULL};
     pthread_condattr_t attr;
     int fds[2];
 
+    for (size_t n = 1; args != NULL && *args != NULL && n <= ARGS_MAX; args++)
+        all[n++] = *args;
     if (pipe2(fds, O_CLOEXEC) != 0)
         abort();
-    d->pid = fork();
-    if (d->pid == 0)
-        run_child(env, args, fds[1]);
+    d->pid = run_start(all, env != NULL ? env : bare, fds[1]);
     (void)close(fds[1]);
     d->fd = fds[0];
     d->log = (struct buf)BUF_INIT((size_t)256 * 1024 * 1024);
