@@ -27,6 +27,7 @@
 #define ASKS_PER_ROUND 15 /* every 15 s: 60 a minute, below GitHub's secondary limit for creations */
 #define ASK_TRIES 8
 #define ASK_FIRST_MS (10 * 60 * 1000) /* so long a redelivery may take before it is asked for anew */
+#define ASK_UNSURE_MS (60 * 1000)     /* or this, when we may have died before GitHub heard of it */
 #define ASK_MOST_MS (6 * 3600 * 1000)
 #define THROTTLED_MS (15 * 60 * 1000) /* GitHub held it back: it may come by itself */
 #define STALLED_TRIES 4 /* failures in a row after which what was found so far is asked for all the same */
@@ -297,9 +298,8 @@ enum ask { ASK_NOW, ASK_ARRIVED, ASK_GIVEN_UP, ASK_FORGET };
 struct asking {
     struct round *r;
     struct store_missed *m;
-    int64_t due_ms; /* when to ask anew */
-    bool refused;   /* GitHub will not send it */
-    enum ask what;  /* out */
+    bool refused;  /* GitHub will not send it */
+    enum ask what; /* out */
 };
 
 static int give_up(struct store_tx *t, struct asking *a, int64_t now_ms, struct err *e)
@@ -334,8 +334,17 @@ static int ask_tx(struct store_tx *t, void *arg, struct err *e)
     if (old || a->refused || a->m->tries >= ASK_TRIES)
         return give_up(t, a, now_ms, e);
     a->what = ASK_NOW;
-    a->due_ms = now_ms + workers_backoff_ms((int)a->m->tries + 1, ASK_FIRST_MS, ASK_MOST_MS);
-    return store_missed_put(t, a->m->guid, a->m->tries + 1, a->due_ms, e);
+    return store_missed_put(t, a->m->guid, a->m->tries + 1, now_ms + ASK_UNSURE_MS, e);
+}
+
+/* GitHub will send it. */
+static int asked_tx(struct store_tx *t, void *arg, struct err *e)
+{
+    const struct asking *a = arg;
+    int64_t tries = a->m->tries + 1;
+
+    return store_missed_put(t, a->m->guid, tries,
+                            clock_now_ms() + workers_backoff_ms((int)tries, ASK_FIRST_MS, ASK_MOST_MS), e);
 }
 
 /* GitHub could not be asked: as if it had not been tried. */
@@ -373,7 +382,7 @@ static int ask_one(struct round *r, struct store_missed *m, bool *stop, struct e
         metric_add(&redeliveries, "asked", 1);
         log_info(EV("delivery.asked_again"), FS("delivery", m->guid), FS("what", m->event), FS("action", m->action),
                  FI("attempts", m->tries + 1));
-        return 0;
+        return workers_write(r->g, asked_tx, &a, e);
     }
     if (err_is_passing(cause) || cause->kind == ERR_AUTH) {
         *stop = true;
