@@ -1,4 +1,5 @@
 /* What must hold, whatever happened: the simulators' memory against the store's. */
+#include "server/base/clock.h"
 #include "server/base/mem.h"
 #include "tests/sim/sim_github_priv.h"
 #include "tests/support/lab.h"
@@ -310,10 +311,31 @@ static void judge_number(struct lab *l)
     }
 }
 
+/* What GitHub's log tells of a job's events, and what the store has still to ask for. */
+static void tell_deliveries(struct lab *l, int64_t job_id)
+{
+    struct sim_github *g = l->w->gh;
+
+    gh_lock(g);
+    for (size_t i = 0; i < g->n_deliveries; i++) {
+        const struct gh_delivery *d = g->deliveries[i];
+
+        if (d->what.job != NULL && d->what.job->id == job_id)
+            (void)fprintf(stderr, "    %lld %s %s of %s: %d%s%s\n", (long long)d->delivered_ms, d->event,
+                          d->what.action, d->guid, d->status_code, d->done ? "" : ", under way",
+                          d->redelivery ? ", again" : "");
+    }
+    gh_unlock(g);
+    tell(l, "SELECT due_ms, tries, guid FROM missed");
+    tell(l, "SELECT mark_ms, pages, cursor FROM delivery_log");
+    tell(l, "SELECT ready_ms, kind, subject FROM task");
+}
+
 void lab_tell_live(struct lab *l)
 {
     struct sim_instance m;
 
+    (void)fprintf(stderr, "it is %lld\n", (long long)clock_now_ms());
     for (size_t i = 0; sim_ec2_at(l->w->ec2, i, &m); i++) {
         if (m.ended_ms != 0)
             continue;
@@ -322,6 +344,7 @@ void lab_tell_live(struct lab *l)
                       (long long)lab_number(l, FIELD("job_id"), m.name),
                       (long long)lab_number(l, FIELD("taken_job_id"), m.name));
         tell_machine(l, m.name);
+        tell_deliveries(l, lab_number(l, FIELD("taken_job_id"), m.name));
     }
 }
 
