@@ -25,7 +25,7 @@ GEN := $(patsubst server/bootstrap/%.sh,$(B)/gen/%_sh.h,$(wildcard server/bootst
 LIB_SRC := $(filter-out server/main.c,$(wildcard server/*.c server/*/*.c providers/*.c providers/*/*.c))
 SIM_SRC := $(filter-out %_main.c,$(wildcard tests/sim/*.c)) $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/e2e/test_*.c)
-TEST_SCRIPTS := $(wildcard tests/*/test_*.sh tests/*/test_*.py)
+TEST_SCRIPTS := $(if $(SAN),tests/chaos/test_chaos.sh,$(wildcard tests/*/test_*.sh tests/*/test_*.py))
 # ThreadSanitizer has something to look at where threads meet. Of the suites that set the engine's clock, all with the
 # same threads, it takes a few.
 ifeq ($(SAN),thread)
@@ -105,7 +105,7 @@ $(B)/preload.so: tests/preload/preload.c tests/preload/shim.h
 build-tests: $(B)/muster $(TESTS) $(REPLAYS) $(TOOLS) $(B)/tests/chaos/chaos $(B)/preload.so
 
 test: $(if $(SAN),,lint) build-tests ## lint, unit, contract and end-to-end tests
-	@B=$(B) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
+	@B=$(B) SEEDS=$(or $(SEEDS),$(if $(SAN),15)) bash tests/run.sh $(TESTS) $(REPLAYS) $(TEST_SCRIPTS)
 
 chaos: $(B)/tests/chaos/chaos ## SEEDS=10000 simulated worlds, each with its own faults and kills; FIRST=1
 	@$< $(or $(SEEDS),1000) $(or $(FIRST),1) $(shell nproc)
