@@ -111,7 +111,7 @@ static void served_once(struct world *w, const int64_t *ids, size_t n)
 static void test_burst__every_job_is_served_once_and_nothing_is_left(void **state)
 {
     struct world *w = *state;
-    size_t n = (size_t)number("BURST_JOBS", SANITIZED ? 300 : 1000);
+    size_t n = (size_t)number("BURST_JOBS", 1000);
     int64_t began = clock_mono_ms();
     struct sim_github_stats stats;
     int64_t *first, *second;
@@ -136,7 +136,7 @@ static void test_burst__every_job_is_served_once_and_nothing_is_left(void **stat
     assert_int_equal(sim_ec2_live(w->ec2), 0);
     assert_int_equal(stats.queued + stats.in_progress, 0);
     assert_int_equal(world_violations(w), 0);
-    assert_true(SANITIZED || after < before + before / 8 + 2048);
+    assert_true(after < before + before / 8 + 2048);
     assert_int_equal(world_daemon_down(w, SIGTERM), 0);
     free(first);
     free(second);
